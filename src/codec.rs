@@ -1,0 +1,183 @@
+//! Reading and writing of integers and length-prefixed blocks (RFC 9846 §3). Nothing here knows TLS.
+//!
+//! A [`Reader`] never looks beyond the bytes that it was given and never allocates, so a declared
+//! length costs nothing until the bytes are there.
+
+use crate::error::Error;
+
+/// A cursor over received bytes. Every failure is [`Error::Decode`] with the name of the structure.
+#[derive(Clone)]
+pub(crate) struct Reader<'a> {
+    what: &'static str,
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// Reads `bytes`, which are called `what` in errors.
+    pub(crate) fn new(what: &'static str, bytes: &'a [u8]) -> Self {
+        Self { what, rest: bytes }
+    }
+
+    /// The error for anything that is wrong with this structure.
+    pub(crate) fn malformed(&self) -> Error {
+        Error::Decode(self.what)
+    }
+
+    /// The next `n` bytes.
+    pub(crate) fn take(&mut self, n: usize) -> Result<&'a [u8], Error> {
+        let (head, tail) = self.rest.split_at_checked(n).ok_or(Error::Decode(self.what))?;
+        self.rest = tail;
+        Ok(head)
+    }
+
+    /// The next `N` bytes, as an array.
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], Error> {
+        let (head, tail) = self.rest.split_first_chunk().ok_or(Error::Decode(self.what))?;
+        self.rest = tail;
+        Ok(head)
+    }
+
+    pub(crate) fn u8(&mut self) -> Result<u8, Error> {
+        let [byte] = *self.array()?;
+        Ok(byte)
+    }
+
+    pub(crate) fn u16(&mut self) -> Result<u16, Error> {
+        Ok(u16::from_be_bytes(*self.array()?))
+    }
+
+    pub(crate) fn u24(&mut self) -> Result<usize, Error> {
+        let [a, b, c] = *self.array()?;
+        Ok(usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c))
+    }
+
+    pub(crate) fn u32(&mut self) -> Result<u32, Error> {
+        Ok(u32::from_be_bytes(*self.array()?))
+    }
+
+    pub(crate) fn u64(&mut self) -> Result<u64, Error> {
+        Ok(u64::from_be_bytes(*self.array()?))
+    }
+
+    /// `opaque<0..2^8-1>`
+    pub(crate) fn vec8(&mut self) -> Result<&'a [u8], Error> {
+        let n = self.u8()?.into();
+        self.take(n)
+    }
+
+    /// `opaque<0..2^16-1>`
+    pub(crate) fn vec16(&mut self) -> Result<&'a [u8], Error> {
+        let n = self.u16()?.into();
+        self.take(n)
+    }
+
+    /// `opaque<0..2^24-1>`
+    pub(crate) fn vec24(&mut self) -> Result<&'a [u8], Error> {
+        let n = self.u24()?;
+        self.take(n)
+    }
+
+    /// A list of 16-bit code points, `<2..2^16-2>`: whole, and not empty.
+    pub(crate) fn u16_list(&mut self) -> Result<U16List<'a>, Error> {
+        let bytes = self.vec16()?;
+        let list = U16List::new(bytes).ok_or(self.malformed())?;
+        if bytes.is_empty() { Err(self.malformed()) } else { Ok(list) }
+    }
+
+    /// A sub-reader over the next `opaque<0..2^16-1>`, under a name of its own.
+    pub(crate) fn sub16(&mut self, what: &'static str) -> Result<Self, Error> {
+        Ok(Self::new(what, self.vec16()?))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// All that is left.
+    pub(crate) fn rest(self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// RFC 9846 §4.3: data left over after the structure is a `decode_error`.
+    pub(crate) fn finish(self) -> Result<(), Error> {
+        if self.rest.is_empty() { Ok(()) } else { Err(Error::Decode(self.what)) }
+    }
+}
+
+/// A borrowed list of big-endian 16-bit values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct U16List<'a>(&'a [u8]);
+
+impl<'a> U16List<'a> {
+    /// `None` if there is half a value at the end.
+    pub(crate) fn new(bytes: &'a [u8]) -> Option<Self> {
+        bytes.len().is_multiple_of(2).then_some(Self(bytes))
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = u16> + 'a {
+        self.0.as_chunks().0.iter().map(|pair| u16::from_be_bytes(*pair))
+    }
+}
+
+/// Builds a message. Lengths are written when a block ends; a block that is too long for its prefix is
+/// cut by the callers' limits first, and caught by [`Writer::finish`] if it ever is not.
+#[derive(Default)]
+pub(crate) struct Writer {
+    bytes: Vec<u8>,
+    overflow: bool,
+}
+
+impl Writer {
+    pub(crate) fn u8(&mut self, v: u8) {
+        self.bytes.push(v);
+    }
+
+    pub(crate) fn u16(&mut self, v: u16) {
+        self.bytes.extend(v.to_be_bytes());
+    }
+
+    pub(crate) fn u64(&mut self, v: u64) {
+        self.bytes.extend(v.to_be_bytes());
+    }
+
+    pub(crate) fn raw(&mut self, v: &[u8]) {
+        self.bytes.extend_from_slice(v);
+    }
+
+    /// A block with a length of one byte in front.
+    pub(crate) fn vec8(&mut self, body: impl FnOnce(&mut Self)) {
+        self.prefixed::<1>(body);
+    }
+
+    /// A block with a length of two bytes in front.
+    pub(crate) fn vec16(&mut self, body: impl FnOnce(&mut Self)) {
+        self.prefixed::<2>(body);
+    }
+
+    /// A block with a length of three bytes in front.
+    pub(crate) fn vec24(&mut self, body: impl FnOnce(&mut Self)) {
+        self.prefixed::<3>(body);
+    }
+
+    fn prefixed<const WIDTH: usize>(&mut self, body: impl FnOnce(&mut Self)) {
+        let at = self.bytes.len();
+        self.bytes.extend([0; WIDTH]);
+        body(self);
+        let len = u64::try_from(self.bytes.len() - at - WIDTH).unwrap_or(u64::MAX);
+        let bytes = len.to_be_bytes();
+        let (high, low) = bytes.split_at(8 - WIDTH);
+        self.overflow |= high.iter().any(|b| *b != 0);
+        if let Some(prefix) = self.bytes.get_mut(at..at + WIDTH) {
+            prefix.copy_from_slice(low);
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The bytes, or an error if a block did not fit its length prefix.
+    pub(crate) fn finish(self) -> Result<Vec<u8>, Error> {
+        if self.overflow { Err(Error::TooLong) } else { Ok(self.bytes) }
+    }
+}
