@@ -1,0 +1,500 @@
+//! ClientHello (RFC 9846 §4.2.2) and the extensions in it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use pki_types::{DnsName, ServerName};
+
+use super::certificate::{
+    STATUS_TYPE_OCSP, read_authorities, read_u16_list, write_authorities, write_schemes,
+};
+use super::extension::{self, Extensions, Place};
+use crate::codec::{Reader, U16List, Writer};
+use crate::codepoints::{
+    CipherSuiteId, ExtensionType, HandshakeType, NamedGroup, ProtocolVersion, SignatureScheme,
+};
+use crate::error::{Error, Violation};
+
+/// A ClientHello. Extensions that are not there are `None`, an empty list or `false`.
+#[derive(Clone, Debug)]
+pub(crate) struct ClientHello<'a> {
+    pub(crate) raw: &'a [u8],
+    pub(crate) legacy_version: ProtocolVersion,
+    pub(crate) random: &'a [u8; 32],
+    pub(crate) legacy_session_id: &'a [u8],
+    pub(crate) suites: U16List<'a>,
+    pub(crate) legacy_compression_methods: &'a [u8],
+    pub(crate) extensions: Extensions<'a>,
+    pub(crate) versions: Option<U16List<'a>>,
+    /// The host name as it was sent.
+    pub(crate) server_name: Option<&'a [u8]>,
+    pub(crate) groups: Option<U16List<'a>>,
+    pub(crate) key_shares: Option<Vec<(NamedGroup, &'a [u8])>>,
+    pub(crate) schemes: Option<U16List<'a>>,
+    pub(crate) certificate_schemes: Option<U16List<'a>>,
+    pub(crate) alpn: Option<Vec<&'a [u8]>>,
+    pub(crate) authorities: Vec<&'a [u8]>,
+    pub(crate) cookie: Option<&'a [u8]>,
+    pub(crate) wants_status: bool,
+    pub(crate) wants_scts: bool,
+    pub(crate) offers_psk: bool,
+    pub(crate) offers_early_data: bool,
+}
+
+impl<'a> ClientHello<'a> {
+    pub(crate) fn read(raw: &'a [u8], body: &'a [u8]) -> Result<Self, Error> {
+        let mut r = Reader::new("ClientHello", body);
+        let legacy_version = ProtocolVersion(r.u16()?);
+        let random = r.array()?;
+        let legacy_session_id = r.vec8()?;
+        let suites = r.u16_list()?;
+        let legacy_compression_methods = r.vec8()?;
+        if legacy_session_id.len() > 32 || legacy_compression_methods.is_empty() {
+            return Err(r.malformed());
+        }
+        // RFC 9846 §4.2.2: before TLS 1.3 there may be no extensions at all.
+        let block = if r.is_empty() { &[] } else { r.vec16()? };
+        r.finish()?;
+        let mut this = Self {
+            raw,
+            legacy_version,
+            random,
+            legacy_session_id,
+            suites,
+            legacy_compression_methods,
+            extensions: Extensions::read("ClientHello.extensions", Place::CH, block)?,
+            versions: None,
+            server_name: None,
+            groups: None,
+            key_shares: None,
+            schemes: None,
+            certificate_schemes: None,
+            alpn: None,
+            authorities: Vec::new(),
+            cookie: None,
+            wants_status: false,
+            wants_scts: false,
+            offers_psk: false,
+            offers_early_data: false,
+        };
+        this.read_extensions()?;
+        Ok(this)
+    }
+
+    fn read_extensions(&mut self) -> Result<(), Error> {
+        use ExtensionType as E;
+        for (kind, body) in self.extensions.iter() {
+            // RFC 9846 §4.3.11: pre_shared_key is the last one.
+            if self.offers_psk {
+                return Err(Violation::PreSharedKeyNotLast.into());
+            }
+            match kind {
+                E::server_name => self.server_name = read_server_name(body)?,
+                E::supported_versions => {
+                    let mut r = Reader::new("supported_versions", body);
+                    let list = r.vec8()?;
+                    let versions = U16List::new(list).filter(|_| !list.is_empty());
+                    self.versions = Some(versions.ok_or(r.malformed())?);
+                    r.finish()?;
+                }
+                E::supported_groups => {
+                    self.groups = Some(read_u16_list("supported_groups", body)?);
+                }
+                E::key_share => self.key_shares = Some(read_key_shares(body)?),
+                E::signature_algorithms => {
+                    self.schemes = Some(read_u16_list("signature_algorithms", body)?);
+                }
+                E::signature_algorithms_cert => {
+                    let list = read_u16_list("signature_algorithms_cert", body)?;
+                    self.certificate_schemes = Some(list);
+                }
+                E::application_layer_protocol_negotiation => {
+                    self.alpn = Some(read_protocols(body)?);
+                }
+                E::certificate_authorities => self.authorities = read_authorities(body)?,
+                E::cookie => {
+                    let mut r = Reader::new("cookie", body);
+                    self.cookie = Some(r.vec16()?).filter(|cookie| !cookie.is_empty());
+                    if self.cookie.is_none() {
+                        return Err(r.malformed());
+                    }
+                    r.finish()?;
+                }
+                E::status_request => self.wants_status = read_status_request(body)?,
+                E::signed_certificate_timestamp => {
+                    Reader::new("signed_certificate_timestamp", body).finish()?;
+                    self.wants_scts = true;
+                }
+                E::early_data => {
+                    Reader::new("early_data", body).finish()?;
+                    self.offers_early_data = true;
+                }
+                E::psk_key_exchange_modes => {
+                    let mut r = Reader::new("psk_key_exchange_modes", body);
+                    if r.vec8()?.is_empty() {
+                        return Err(r.malformed());
+                    }
+                    r.finish()?;
+                }
+                E::pre_shared_key => {
+                    check_pre_shared_key(body)?;
+                    self.offers_psk = true;
+                }
+                _ => {} // RFC 9846 §4.2.2: servers ignore what they do not recognise.
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an extension is there.
+    pub(crate) fn has(&self, kind: ExtensionType) -> bool {
+        self.extensions.iter().any(|(k, _)| k == kind)
+    }
+
+    /// The share for `group`.
+    pub(crate) fn share_for(&self, group: NamedGroup) -> Option<&'a [u8]> {
+        let shares = self.key_shares.as_deref().unwrap_or_default();
+        shares.iter().find(|(g, _)| *g == group).map(|(_, share)| *share)
+    }
+
+    /// The host name, if it is one that a certificate can have.
+    pub(crate) fn dns_name(&self) -> Option<DnsName<'a>> {
+        let name = std::str::from_utf8(self.server_name?).ok()?;
+        DnsName::try_from(name).ok()
+    }
+
+    /// What RFC 9846 §4.2.2 does not allow to change in a second ClientHello, in one string to hash: everything
+    /// but `key_share`, `early_data`, `cookie`, `pre_shared_key` and `padding`, and but extensions that we do not know
+    /// (they may have rules of their own) and ECH (whose second ciphertext differs).
+    pub(crate) fn invariants(&self) -> Vec<u8> {
+        use ExtensionType as E;
+        let mut w = Writer::default();
+        w.u16(self.legacy_version.0);
+        w.raw(self.random);
+        w.vec8(|w| w.raw(self.legacy_session_id));
+        w.vec16(|w| self.suites.iter().for_each(|s| w.u16(s)));
+        w.vec8(|w| w.raw(self.legacy_compression_methods));
+        for (kind, body) in self.extensions.iter() {
+            let may_change = matches!(
+                kind,
+                E::key_share
+                    | E::early_data
+                    | E::cookie
+                    | E::pre_shared_key
+                    | E::padding
+                    | E::encrypted_client_hello
+            );
+            if extension::is_known(kind) && !may_change {
+                extension::write(&mut w, kind, |w| w.raw(body));
+            }
+        }
+        w.finish().unwrap_or_default()
+    }
+}
+
+/// RFC 6066 §3: a list of names, of which only host names are defined, at most one of a type.
+fn read_server_name(body: &[u8]) -> Result<Option<&[u8]>, Error> {
+    let mut r = Reader::new("server_name", body);
+    let mut list = r.sub16("server_name")?;
+    r.finish()?;
+    if list.is_empty() {
+        return Err(list.malformed());
+    }
+    let mut host = None;
+    while !list.is_empty() {
+        let name_type = list.u8()?;
+        let name = list.vec16()?;
+        if name.is_empty() {
+            return Err(list.malformed());
+        }
+        if name_type == NAME_TYPE_HOST && host.replace(name).is_some() {
+            return Err(Violation::BadServerName.into());
+        }
+    }
+    Ok(host)
+}
+
+/// RFC 6066 §3
+const NAME_TYPE_HOST: u8 = 0;
+
+/// RFC 9846 §4.3.8: any number of shares, also none, each of a group of its own and not empty.
+fn read_key_shares(body: &[u8]) -> Result<Vec<(NamedGroup, &[u8])>, Error> {
+    let mut r = Reader::new("key_share", body);
+    let mut list = r.sub16("key_share")?;
+    r.finish()?;
+    let mut shares = Vec::new();
+    while !list.is_empty() {
+        let (group, share) = (NamedGroup(list.u16()?), list.vec16()?);
+        if share.is_empty() {
+            return Err(list.malformed());
+        }
+        shares.push((group, share));
+    }
+    Ok(shares)
+}
+
+/// RFC 6066 §8: whether the client wants an OCSP response. Other kinds of status have other bodies.
+fn read_status_request(body: &[u8]) -> Result<bool, Error> {
+    let mut r = Reader::new("status_request", body);
+    if r.u8()? != STATUS_TYPE_OCSP {
+        return Ok(false);
+    }
+    r.vec16()?; // responder_id_list
+    r.vec16()?; // request_extensions
+    r.finish()?;
+    Ok(true)
+}
+
+/// RFC 7301 §3.1: at least one name, none of them empty.
+fn read_protocols(body: &[u8]) -> Result<Vec<&[u8]>, Error> {
+    let mut r = Reader::new("application_layer_protocol_negotiation", body);
+    let mut list = r.sub16("application_layer_protocol_negotiation")?;
+    r.finish()?;
+    let mut names = Vec::new();
+    while !list.is_empty() {
+        names.push(list.vec8()?);
+    }
+    if names.is_empty() || names.iter().any(|name| name.is_empty()) {
+        return Err(list.malformed());
+    }
+    Ok(names)
+}
+
+/// RFC 9846 §4.3.11: `OfferedPsks`, checked although no key is chosen from it.
+fn check_pre_shared_key(body: &[u8]) -> Result<(), Error> {
+    let mut r = Reader::new("pre_shared_key", body);
+    let mut list = r.sub16("pre_shared_key.identities")?;
+    let (mut identities, mut count) = (0_usize, 0_usize);
+    while !list.is_empty() {
+        if list.vec16()?.is_empty() {
+            return Err(list.malformed());
+        }
+        list.u32()?; // obfuscated_ticket_age
+        identities += 1;
+    }
+    let mut list = r.sub16("pre_shared_key.binders")?;
+    while !list.is_empty() {
+        if list.vec8()?.len() < 32 {
+            return Err(list.malformed());
+        }
+        count += 1;
+    }
+    if identities == 0 || count == 0 {
+        return Err(r.malformed());
+    }
+    r.finish()?;
+    match identities == count {
+        true => Ok(()),
+        false => Err(Violation::BinderCount.into()),
+    }
+}
+
+/// What goes into our ClientHello.
+pub(crate) struct HelloFields<'a> {
+    pub(crate) random: &'a [u8; 32],
+    pub(crate) legacy_session_id: &'a [u8],
+    pub(crate) suites: Vec<CipherSuiteId>,
+    pub(crate) server_name: Option<&'a DnsName<'a>>,
+    pub(crate) groups: &'a [NamedGroup],
+    pub(crate) key_shares: Vec<(NamedGroup, &'a [u8])>,
+    pub(crate) schemes: &'a [SignatureScheme],
+    pub(crate) certificate_schemes: &'a [SignatureScheme],
+    pub(crate) alpn: &'a [Vec<u8>],
+    pub(crate) authorities: &'a [Vec<u8>],
+    pub(crate) cookie: Option<&'a [u8]>,
+    pub(crate) wants_status: bool,
+    pub(crate) wants_scts: bool,
+    /// The message's length becomes a multiple of this (RFC 7685); 0 and 1 mean that it is not padded.
+    pub(crate) pad_to_multiple_of: u16,
+}
+
+pub(crate) fn write_client_hello(fields: &HelloFields<'_>) -> Result<Vec<u8>, Error> {
+    super::write(HandshakeType::client_hello, |w| {
+        w.u16(ProtocolVersion::TLSv1_2.0);
+        w.raw(fields.random);
+        w.vec8(|w| w.raw(fields.legacy_session_id));
+        w.vec16(|w| fields.suites.iter().for_each(|s| w.u16(s.0)));
+        w.vec8(|w| w.u8(0));
+        w.vec16(|w| fields.write_extensions(w));
+    })
+}
+
+impl HelloFields<'_> {
+    fn write_extensions(&self, w: &mut Writer) {
+        use ExtensionType as E;
+        if let Some(name) = self.server_name {
+            extension::write(w, E::server_name, |w| {
+                w.vec16(|w| {
+                    w.u8(NAME_TYPE_HOST);
+                    w.vec16(|w| w.raw(name.as_ref().as_bytes()));
+                });
+            });
+        }
+        extension::write(w, E::supported_versions, |w| {
+            w.vec8(|w| w.u16(ProtocolVersion::TLSv1_3.0));
+        });
+        extension::write_u16_list(w, E::supported_groups, self.groups.iter().map(|g| g.0));
+        write_schemes(w, self.schemes, self.certificate_schemes);
+        if !self.alpn.is_empty() {
+            extension::write(w, E::application_layer_protocol_negotiation, |w| {
+                w.vec16(|w| self.alpn.iter().for_each(|name| w.vec8(|w| w.raw(name))));
+            });
+        }
+        if self.wants_status {
+            extension::write(w, E::status_request, |w| {
+                w.u8(STATUS_TYPE_OCSP);
+                w.vec16(|_| {}); // responder_id_list
+                w.vec16(|_| {}); // request_extensions
+            });
+        }
+        if self.wants_scts {
+            extension::write(w, E::signed_certificate_timestamp, |_| {});
+        }
+        if !self.authorities.is_empty() {
+            write_authorities(w, self.authorities);
+        }
+        if let Some(cookie) = self.cookie {
+            extension::write(w, E::cookie, |w| w.vec16(|w| w.raw(cookie)));
+        }
+        extension::write(w, E::key_share, |w| {
+            w.vec16(|w| {
+                for (group, share) in &self.key_shares {
+                    w.u16(group.0);
+                    w.vec16(|w| w.raw(share));
+                }
+            });
+        });
+        self.write_padding(w);
+    }
+
+    /// RFC 7685: zeros, so that the length tells less about the name.
+    fn write_padding(&self, w: &mut Writer) {
+        let multiple = usize::from(self.pad_to_multiple_of);
+        if multiple > 1 {
+            let unpadded = w.len() + 4;
+            let zeros = unpadded.next_multiple_of(multiple) - unpadded;
+            extension::write(w, ExtensionType::padding, |w| (0..zeros).for_each(|_| w.u8(0)));
+        }
+    }
+}
+
+/// A ClientHello as the client sent it, for routing, fingerprints and policy: raw bytes and order included.
+///
+/// It parses once more on each call, and the answers are what the server itself will act upon.
+#[derive(Clone)]
+pub struct ClientHelloView {
+    raw: Vec<u8>,
+}
+
+impl ClientHelloView {
+    pub(crate) fn new(hello: &ClientHello<'_>) -> Self {
+        Self { raw: hello.raw.to_vec() }
+    }
+
+    /// Reads a handshake message, header included (`01`, three bytes of length, the ClientHello).
+    ///
+    /// # Errors
+    /// [`Error::Decode`], or a [`Violation`] of the rules on extensions.
+    pub fn from_bytes(message: &[u8]) -> Result<Self, Error> {
+        match super::Message::read(message)? {
+            super::Message::ClientHello(hello) => Ok(Self::new(&hello)),
+            _ => Err(Error::Decode("ClientHello")),
+        }
+    }
+
+    /// The whole handshake message, header included, as it came: everything else is in here in its order.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.raw
+    }
+
+    /// The message was read before it came in here, so this cannot fail.
+    pub(crate) fn hello(&self) -> Result<ClientHello<'_>, Error> {
+        let body = self.raw.get(super::HEADER..).unwrap_or_default();
+        ClientHello::read(&self.raw, body)
+    }
+
+    fn with<T: Default>(&self, f: impl FnOnce(ClientHello<'_>) -> T) -> T {
+        self.hello().map(f).unwrap_or_default()
+    }
+
+    /// `legacy_version`; the versions that count are in [`ClientHelloView::versions`].
+    #[must_use]
+    pub fn legacy_version(&self) -> ProtocolVersion {
+        self.hello().map_or(ProtocolVersion(0), |hello| hello.legacy_version)
+    }
+
+    /// `random`
+    #[must_use]
+    pub fn random(&self) -> [u8; 32] {
+        self.with(|hello| *hello.random)
+    }
+
+    /// The host name as it was sent, which may be none that a certificate can have.
+    #[must_use]
+    pub fn server_name(&self) -> Option<Cow<'_, str>> {
+        self.hello().ok()?.server_name.map(String::from_utf8_lossy)
+    }
+
+    /// The host name, if it is a DNS name.
+    #[must_use]
+    pub fn dns_name(&self) -> Option<ServerName<'static>> {
+        self.with(|hello| hello.dns_name().map(|name| ServerName::DnsName(name.to_owned())))
+    }
+
+    /// `supported_versions` in the client's order; empty if it is not there.
+    #[must_use]
+    pub fn versions(&self) -> Vec<ProtocolVersion> {
+        self.with(|hello| hello.versions.unwrap_or_default().iter().map(ProtocolVersion).collect())
+    }
+
+    /// Every cipher suite in the client's order, those of GREASE and of TLS 1.2 too.
+    #[must_use]
+    pub fn suites(&self) -> Vec<CipherSuiteId> {
+        self.with(|hello| hello.suites.iter().map(CipherSuiteId).collect())
+    }
+
+    /// `supported_groups` in the client's order.
+    #[must_use]
+    pub fn groups(&self) -> Vec<NamedGroup> {
+        self.with(|hello| hello.groups.unwrap_or_default().iter().map(NamedGroup).collect())
+    }
+
+    /// The groups for which there is a key share, in the client's order.
+    #[must_use]
+    pub fn key_share_groups(&self) -> Vec<NamedGroup> {
+        self.with(|hello| {
+            hello.key_shares.unwrap_or_default().iter().map(|(group, _)| *group).collect()
+        })
+    }
+
+    /// `signature_algorithms` in the client's order.
+    #[must_use]
+    pub fn schemes(&self) -> Vec<SignatureScheme> {
+        self.with(|hello| hello.schemes.unwrap_or_default().iter().map(SignatureScheme).collect())
+    }
+
+    /// Application protocols in the client's order; empty if there is no ALPN.
+    #[must_use]
+    pub fn alpn(&self) -> Vec<Vec<u8>> {
+        self.with(|hello| hello.alpn.unwrap_or_default().iter().map(|name| name.to_vec()).collect())
+    }
+
+    /// Every extension, type and body, in the client's order.
+    #[must_use]
+    pub fn extensions(&self) -> Vec<(ExtensionType, &[u8])> {
+        let hello = self.hello();
+        hello.map(|hello| hello.extensions.iter().collect()).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for ClientHelloView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientHelloView")
+            .field("server_name", &self.server_name())
+            .field("versions", &self.versions())
+            .field("suites", &self.suites())
+            .field("groups", &self.groups())
+            .finish_non_exhaustive()
+    }
+}
