@@ -1,0 +1,80 @@
+//! Key exchange over one curve: X25519, P-256 and P-384 (RFC 9846 §4.3.8.2 and §7.4.2).
+//!
+//! ring takes uncompressed points only, checks that they are on the curve, and refuses an X25519 result that is all
+//! zeros: the MUSTs of those two sections.
+
+use ring::agreement::{self, EphemeralPrivateKey, PublicKey, UnparsedPublicKey};
+use ring::rand::{SecureRandom, SystemRandom};
+
+use super::super::{KeyExchange, KeyPair, Rng};
+use crate::codepoints::NamedGroup;
+use crate::error::CryptoError;
+use crate::secret::Secret;
+
+pub(in crate::crypto) static X25519: Curve =
+    Curve { group: NamedGroup::x25519, algorithm: &agreement::X25519 };
+pub(in crate::crypto) static SECP256R1: Curve =
+    Curve { group: NamedGroup::secp256r1, algorithm: &agreement::ECDH_P256 };
+pub(in crate::crypto) static SECP384R1: Curve =
+    Curve { group: NamedGroup::secp384r1, algorithm: &agreement::ECDH_P384 };
+
+/// One curve.
+pub(in crate::crypto) struct Curve {
+    group: NamedGroup,
+    pub(in crate::crypto) algorithm: &'static agreement::Algorithm,
+}
+
+impl Curve {
+    /// A key pair from the randomness of one of ring's sources.
+    pub(in crate::crypto) fn pair(
+        &self,
+        random: &dyn SecureRandom,
+    ) -> Result<Box<dyn KeyPair>, CryptoError> {
+        let private = EphemeralPrivateKey::generate(self.algorithm, random);
+        let private = private.map_err(|_| CryptoError)?;
+        let public = private.compute_public_key().map_err(|_| CryptoError)?;
+        Ok(Box::new(CurvePair { private, public }))
+    }
+
+    /// The public key of a private key, which must have the curve's length (32 bytes, or 48 for P-384).
+    ///
+    /// # Errors
+    /// If the scalar is zero or not less than the order of the group.
+    pub(in crate::crypto) fn public_key(&self, scalar: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        // ring 0.17 has no other way from a scalar to its point than to "generate" that very key. The source of
+        // randomness is one that ring marks as internal, but what it does here is exact: ring draws once, and takes
+        // these bytes or refuses them. Only keys without their public key come here (RFC 5915 §3: SHOULD include it);
+        // if ring takes the source away, they are refused and nothing else changes.
+        #[allow(deprecated)]
+        let random = ring::test::rand::FixedSliceRandom { bytes: scalar };
+        Ok(self.pair(&random)?.share().to_vec())
+    }
+}
+
+impl KeyExchange for Curve {
+    fn group(&self) -> NamedGroup {
+        self.group
+    }
+
+    fn generate(&self, _: &dyn Rng) -> Result<Box<dyn KeyPair>, CryptoError> {
+        // ring's trait for randomness is sealed: it takes the operating system's and no other.
+        self.pair(&SystemRandom::new())
+    }
+}
+
+struct CurvePair {
+    private: EphemeralPrivateKey,
+    public: PublicKey,
+}
+
+impl KeyPair for CurvePair {
+    fn share(&self) -> &[u8] {
+        self.public.as_ref()
+    }
+
+    fn agree(self: Box<Self>, peer_share: &[u8]) -> Result<Secret, CryptoError> {
+        let peer = UnparsedPublicKey::new(self.private.algorithm(), peer_share);
+        let secret = agreement::agree_ephemeral(self.private, &peer, Secret::from_slice);
+        secret.ok().flatten().ok_or(CryptoError)
+    }
+}
