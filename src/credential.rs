@@ -1,0 +1,161 @@
+//! What we authenticate with: a certificate chain, its private key or the promise of a signature, and what goes along.
+
+use std::fmt;
+use std::sync::Arc;
+
+use pki_types::pem::PemObject;
+use pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+
+use crate::codepoints::SignatureScheme;
+use crate::crypto::{Provider, SigningKey};
+use crate::error::{Error, Misuse};
+use crate::verify;
+
+/// A certificate chain with the means to sign for it.
+pub struct Credential {
+    chain: Vec<CertificateDer<'static>>,
+    key: Key,
+    ocsp: Option<Vec<u8>>,
+    scts: Option<Vec<Vec<u8>>>,
+}
+
+/// Where signatures come from.
+pub(crate) enum Key {
+    /// This process holds the private key.
+    Local(Arc<dyn SigningKey>),
+    /// Each signature is asked for ([`Question::Signature`](crate::Question::Signature)).
+    External(Vec<SignatureScheme>),
+}
+
+impl Credential {
+    /// A chain, leaf first, and the private key of the leaf: PKCS#8, SEC1 or PKCS#1.
+    ///
+    /// # Errors
+    /// [`Misuse::PrivateKey`] if the key does not parse or the provider cannot use it, [`Misuse::Credential`] if the
+    /// chain is empty, the leaf does not parse, or its key is another.
+    pub fn new(
+        provider: &Provider,
+        chain: Vec<CertificateDer<'static>>,
+        key: &PrivateKeyDer<'_>,
+    ) -> Result<Self, Error> {
+        let key = (provider.load_key)(key).map_err(|_| Misuse::PrivateKey)?;
+        let leaf = chain.first().ok_or(Misuse::Credential)?;
+        let spki = verify::subject_public_key_info(leaf).map_err(|_| Misuse::Credential)?;
+        if spki != key.spki() {
+            return Err(Misuse::Credential.into());
+        }
+        Ok(Self { chain, key: Key::Local(key), ocsp: None, scts: None })
+    }
+
+    /// The same from PEM: all certificates of `chain`, leaf first, and the first private key of `key`.
+    ///
+    /// # Errors
+    /// As [`Credential::new`]; PEM that does not parse counts as a certificate or key that does not.
+    pub fn from_pem(provider: &Provider, chain: &[u8], key: &[u8]) -> Result<Self, Error> {
+        let chain = CertificateDer::pem_slice_iter(chain).collect::<Result<Vec<_>, _>>();
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| Misuse::PrivateKey)?;
+        Self::new(provider, chain.map_err(|_| Misuse::Credential)?, &key)
+    }
+
+    /// A chain whose private key is elsewhere: an HSM, a KMS, another process. Each signature is asked for with
+    /// [`Question::Signature`](crate::Question::Signature). `schemes` is what that key can sign with, most preferred first.
+    ///
+    /// # Errors
+    /// [`Misuse::Credential`] if the chain is empty, the leaf does not parse, or `schemes` has none that TLS 1.3 allows
+    /// for this key.
+    pub fn external(
+        chain: Vec<CertificateDer<'static>>,
+        schemes: &[SignatureScheme],
+    ) -> Result<Self, Error> {
+        let leaf = chain.first().ok_or(Misuse::Credential)?;
+        let spki = verify::subject_public_key_info(leaf).map_err(|_| Misuse::Credential)?;
+        let fits = |s: &&SignatureScheme| s.is_for_handshake() && verify::key_fits(spki, **s);
+        let schemes: Vec<_> = schemes.iter().filter(fits).copied().collect();
+        if schemes.is_empty() {
+            return Err(Misuse::Credential.into());
+        }
+        Ok(Self { chain, key: Key::External(schemes), ocsp: None, scts: None })
+    }
+
+    /// An OCSP response (DER) to staple for peers that ask (RFC 9846 §4.5.1.1). Empty means none.
+    #[must_use]
+    pub fn with_ocsp(mut self, response: Vec<u8>) -> Self {
+        self.ocsp = Some(response).filter(|r| !r.is_empty());
+        self
+    }
+
+    /// Signed certificate timestamps to send to peers that ask (RFC 6962 §3.3). None means none.
+    #[must_use]
+    pub fn with_scts(mut self, scts: Vec<Vec<u8>>) -> Self {
+        self.scts =
+            Some(scts).filter(|list| !list.is_empty() && list.iter().all(|s| !s.is_empty()));
+        self
+    }
+
+    /// The chain, leaf first.
+    #[must_use]
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.chain
+    }
+
+    /// What it can sign with, most preferred first.
+    #[must_use]
+    pub fn schemes(&self) -> &[SignatureScheme] {
+        match &self.key {
+            Key::Local(key) => key.schemes(),
+            Key::External(schemes) => schemes,
+        }
+    }
+
+    /// The first of our schemes that the peer accepts too.
+    pub(crate) fn scheme_for(&self, accepted: &[SignatureScheme]) -> Option<SignatureScheme> {
+        let fits = |s: &SignatureScheme| s.is_for_handshake() && accepted.contains(s);
+        self.schemes().iter().copied().find(fits)
+    }
+
+    /// Whether the leaf is valid for `name`.
+    pub(crate) fn is_for(&self, name: &ServerName<'_>) -> bool {
+        self.chain.first().is_some_and(|leaf| verify::is_for_name(leaf, name))
+    }
+
+    /// Whether every signature in the chain is of a scheme that the peer accepts in certificates (RFC 9846 §4.5.1.2).
+    pub(crate) fn is_signed_with(&self, provider: &Provider, accepted: &[SignatureScheme]) -> bool {
+        let algorithms = self.chain.iter().filter_map(|c| verify::signature_algorithm(c));
+        { algorithms }.all(|algorithm| {
+            provider.verifiers.iter().any(|verifier| {
+                accepted.contains(&verifier.scheme())
+                    && verifier.certificate_algorithms().contains(&algorithm)
+            })
+        })
+    }
+
+    /// Whether one of the certificates was issued by, or is, one of these authorities (DER names).
+    pub(crate) fn is_from(&self, authorities: &[Vec<u8>]) -> bool {
+        self.chain
+            .iter()
+            .filter_map(|c| verify::issuer(c))
+            .any(|i| authorities.iter().any(|a| a == i))
+    }
+
+    pub(crate) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    pub(crate) fn ocsp(&self) -> Option<&[u8]> {
+        self.ocsp.as_deref()
+    }
+
+    pub(crate) fn scts(&self) -> Option<&[Vec<u8>]> {
+        self.scts.as_deref()
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credential")
+            .field("certificates", &self.chain.len())
+            .field("schemes", &self.schemes())
+            .field("external", &matches!(self.key, Key::External(_)))
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,193 @@
+//! Trust anchors: whom we believe without asking further (RFC 5280 §6.1.1 (d)).
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use pki_types::pem::PemObject;
+use pki_types::{CertificateDer, TrustAnchor};
+
+use super::certificate::Certificate;
+use super::{constraint, der, directory};
+use crate::error::{Error, Misuse};
+
+/// Trusted roots. Cheap to clone: all clones share one list, which never changes.
+///
+/// An anchor that was given as a certificate is held to what the certificate says: validity, CA bit, path length, key
+/// usage and name constraints. An intermediate may be an anchor; its own issuer is then not asked for.
+#[derive(Clone, Default)]
+pub struct TrustAnchors {
+    inner: Arc<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    anchors: Vec<Anchor>,
+    /// Where the anchors with this subject are, by [`directory::key`].
+    by_subject: HashMap<Vec<u8>, Vec<usize>>,
+    ignored: usize,
+}
+
+/// One anchor.
+pub(super) enum Anchor {
+    /// A certificate, which parses.
+    Certificate(CertificateDer<'static>),
+    /// A name and a key, with the contents of its name constraints.
+    Key { subject: Vec<u8>, spki: Vec<u8>, name_constraints: Option<Vec<u8>> },
+}
+
+impl TrustAnchors {
+    /// Trusts these certificates. Those that do not parse are left out, since system stores hold such ones, and counted
+    /// in [`TrustAnchors::ignored`].
+    pub fn from_certificates<'a>(
+        certificates: impl IntoIterator<Item = CertificateDer<'a>>,
+    ) -> Self {
+        let mut inner = Inner::default();
+        for certificate in certificates {
+            inner.add_certificate(certificate.into_owned());
+        }
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Trusts the certificates in PEM text; anything else in it is skipped. Those that do not parse as certificates
+    /// are left out, as in [`TrustAnchors::from_certificates`].
+    ///
+    /// # Errors
+    /// [`Misuse::Config`] if the text is not PEM, or holds no certificate that parses.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, Error> {
+        let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+        let certificates =
+            certificates.map_err(|_| Misuse::Config("the trusted roots are not PEM"))?;
+        let this = Self::from_certificates(certificates);
+        if this.is_empty() {
+            return Err(Misuse::Config("there is no usable certificate among the roots").into());
+        }
+        Ok(this)
+    }
+
+    /// Trusts names and keys without certificates, as `webpki-roots` has them. They have no validity. Those whose name
+    /// constraints do not parse are left out and counted in [`TrustAnchors::ignored`].
+    pub fn from_anchors(anchors: impl IntoIterator<Item = TrustAnchor<'static>>) -> Self {
+        let mut inner = Inner::default();
+        for anchor in anchors {
+            // These types carry contents without the outer SEQUENCE.
+            let subject = der::sequence(&anchor.subject);
+            let spki = der::sequence(&anchor.subject_public_key_info);
+            let name_constraints = anchor.name_constraints.map(|nc| nc.to_vec());
+            let sound = directory::rdns(&subject).is_some()
+                && name_constraints.as_deref().is_none_or(constraint::is_well_formed);
+            if sound {
+                let key = directory::key(&subject);
+                inner.add(key, Anchor::Key { subject, spki, name_constraints });
+            } else {
+                inner.ignored += 1;
+            }
+        }
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Trusts what the operating system trusts, or what `SSL_CERT_FILE` and `SSL_CERT_DIR` name. This reads files.
+    ///
+    /// # Errors
+    /// [`Misuse::Config`] if no certificate was found there.
+    #[cfg(feature = "native-certs")]
+    pub fn system() -> Result<Self, Error> {
+        let this = Self::from_certificates(rustls_native_certs::load_native_certs().certs);
+        if this.is_empty() {
+            return Err(Misuse::Config("the system has no root certificates").into());
+        }
+        Ok(this)
+    }
+
+    /// Trusts Mozilla's roots, as they were when the `webpki-roots` crate was released.
+    #[cfg(feature = "webpki-roots")]
+    #[must_use]
+    pub fn mozilla() -> Self {
+        Self::from_anchors(webpki_roots::TLS_SERVER_ROOTS.iter().cloned())
+    }
+
+    /// How many anchors there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.inner.anchors.len()
+    }
+
+    /// Whether nobody is trusted at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.inner.anchors.is_empty()
+    }
+
+    /// How many of the given certificates or anchors were left out because they do not parse.
+    #[must_use]
+    pub fn ignored(&self) -> usize {
+        self.inner.ignored
+    }
+
+    /// DER subjects (whole Name, with its tag), for `certificate_authorities`; each once.
+    pub(crate) fn subjects(&self) -> Vec<Vec<u8>> {
+        let mut seen = std::collections::HashSet::new();
+        let subjects = self.inner.anchors.iter().filter_map(Anchor::subject);
+        subjects.filter(|s| seen.insert(*s)).map(<[u8]>::to_vec).collect()
+    }
+
+    pub(super) fn get(&self, index: usize) -> Option<&Anchor> {
+        self.inner.anchors.get(index)
+    }
+
+    /// Where the anchors of this name are.
+    pub(super) fn named(&self, key: &[u8]) -> &[usize] {
+        self.inner.by_subject.get(key).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl fmt::Debug for TrustAnchors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TrustAnchors")
+            .field("len", &self.len())
+            .field("ignored", &self.ignored())
+            .finish()
+    }
+}
+
+impl Inner {
+    fn add_certificate(&mut self, der: CertificateDer<'static>) {
+        match Certificate::parse(&der) {
+            Ok(certificate) => {
+                let key = directory::key(certificate.subject);
+                self.add(key, Anchor::Certificate(der));
+            }
+            Err(_) => self.ignored += 1,
+        }
+    }
+
+    fn add(&mut self, key: Vec<u8>, anchor: Anchor) {
+        let same_name = self.by_subject.entry(key).or_default();
+        // The same certificate twice would only be tried twice.
+        let known = |i: &usize| self.anchors.get(*i).is_some_and(|a| a.same(&anchor));
+        if !same_name.iter().any(known) {
+            same_name.push(self.anchors.len());
+            self.anchors.push(anchor);
+        }
+    }
+}
+
+impl Anchor {
+    fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Certificate(a), Self::Certificate(b)) => a == b,
+            (
+                Self::Key { subject, spki, name_constraints },
+                Self::Key { subject: s, spki: k, name_constraints: n },
+            ) => subject == s && spki == k && name_constraints == n,
+            _ => false,
+        }
+    }
+
+    fn subject(&self) -> Option<&[u8]> {
+        match self {
+            Self::Certificate(der) => Certificate::parse(der).ok().map(|c| c.subject),
+            Self::Key { subject, .. } => Some(subject),
+        }
+    }
+}

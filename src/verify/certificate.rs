@@ -1,0 +1,287 @@
+//! One certificate, read once: the slices and the extensions that a verifier needs (RFC 5280 §4.1 and §4.2).
+//!
+//! Everything is borrowed from the DER. What is malformed is refused here, so that the rules of `step` and `path` only
+//! meet values that mean something.
+
+use x509_parser::extensions::{
+    AuthorityInfoAccess, AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyIdentifier,
+    KeyUsage, PolicyConstraints,
+};
+use x509_parser::prelude::FromDer;
+
+use super::der::{self, Der};
+use super::name::GeneralNames;
+
+/// A parsed certificate.
+#[derive(Clone)]
+pub(super) struct Certificate<'a> {
+    /// All of it.
+    pub(super) der: &'a [u8],
+    /// The TBSCertificate with its tag: what is signed.
+    pub(super) tbs: &'a [u8],
+    /// The contents of the signature's AlgorithmIdentifier.
+    pub(super) algorithm: &'a [u8],
+    /// The signature.
+    pub(super) signature: &'a [u8],
+    /// The version: 0 is v1, 2 is v3.
+    pub(super) version: u8,
+    /// The issuer's Name with its tag.
+    pub(super) issuer: &'a [u8],
+    /// The subject's Name with its tag.
+    pub(super) subject: &'a [u8],
+    /// Seconds since 1970, inclusive.
+    pub(super) not_before: i64,
+    /// Seconds since 1970, inclusive.
+    pub(super) not_after: i64,
+    /// The SubjectPublicKeyInfo with its tag.
+    pub(super) spki: &'a [u8],
+    pub(super) extensions: Extensions<'a>,
+}
+
+/// The extensions that decide something (RFC 5280 §4.2.1).
+#[derive(Clone, Default)]
+pub(super) struct Extensions<'a> {
+    /// basicConstraints: cA, and pathLenConstraint.
+    pub(super) basic_constraints: Option<(bool, Option<u32>)>,
+    pub(super) key_usage: Option<KeyUsage>,
+    pub(super) extended_key_usage: Option<Purposes>,
+    pub(super) subject_alt_name: Option<GeneralNames<'a>>,
+    /// The contents of the NameConstraints SEQUENCE.
+    pub(super) name_constraints: Option<&'a [u8]>,
+    /// Whether policyConstraints asks for an explicit policy.
+    pub(super) requires_policy: bool,
+    /// keyIdentifier of authorityKeyIdentifier: a hint, never a proof.
+    pub(super) authority_key_id: Option<&'a [u8]>,
+    /// subjectKeyIdentifier: a hint, never a proof.
+    pub(super) subject_key_id: Option<&'a [u8]>,
+    /// The OID (contents octets) of the first critical extension that we do not process.
+    pub(super) unknown_critical: Option<&'a [u8]>,
+}
+
+/// What an extendedKeyUsage extension allows (RFC 5280 §4.2.1.12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Purposes {
+    pub(super) server: bool,
+    pub(super) client: bool,
+    pub(super) any: bool,
+}
+
+impl<'a> Certificate<'a> {
+    /// Reads a certificate.
+    ///
+    /// # Errors
+    /// What is wrong, in a few words.
+    pub(super) fn parse(der: &'a [u8]) -> Result<Self, &'static str> {
+        if !der::is_strict(der) {
+            return Err("it is not DER");
+        }
+        let (mut this, extensions) = Self::read_fields(der).ok_or("its fields are not X.509's")?;
+        if let Some(list) = extensions {
+            // RFC 5280 §4.1.2.9: extensions only exist in version 3.
+            if this.version != V3 {
+                return Err("it has extensions but is not version 3");
+            }
+            this.extensions = Extensions::parse(list)?;
+        }
+        Ok(this)
+    }
+
+    /// RFC 5280 §4.1: Certificate and TBSCertificate, and the list of extensions if there is one.
+    fn read_fields(bytes: &'a [u8]) -> Option<(Self, Option<&'a [u8]>)> {
+        let mut outer = Der::new(Der::new(bytes).only(der::SEQUENCE)?);
+        let tbs = outer.next().filter(|e| e.tag == der::SEQUENCE)?;
+        let algorithm = outer.expect(der::SEQUENCE)?;
+        let signature = der::bytes_of_bit_string(outer.only(der::BIT_STRING)?)?;
+
+        let mut fields = Der::new(tbs.value);
+        let version = match fields.optional(der::context_constructed(0))? {
+            None => 0,
+            Some(version) => match Der::new(version).only(der::INTEGER)? {
+                [version @ 0..=2] => *version,
+                _ => return None,
+            },
+        };
+        // RFC 5280 §4.1.2.2: zero, negative and over-long numbers exist and are borne; several encodings of one are not.
+        fields.expect(der::INTEGER).filter(|serial| der::is_integer(serial))?;
+        let inner_algorithm = fields.expect(der::SEQUENCE)?;
+        let issuer = fields.next().filter(|e| e.tag == der::SEQUENCE)?.raw;
+        let mut validity = Der::new(fields.expect(der::SEQUENCE)?);
+        let not_before = der::time(validity.next()?)?;
+        let not_after = der::time(validity.next()?)?;
+        let subject = fields.next().filter(|e| e.tag == der::SEQUENCE)?.raw;
+        let spki = fields.next().filter(|e| e.tag == der::SEQUENCE)?.raw;
+        fields.optional(der::context(1))?; // issuerUniqueID
+        fields.optional(der::context(2))?; // subjectUniqueID
+        let extensions = fields.optional(der::context_constructed(3))?;
+        // RFC 5280 §4.1.1.2: the algorithm that is signed over is the algorithm that signs.
+        if !validity.is_empty() || !fields.is_empty() || inner_algorithm != algorithm {
+            return None;
+        }
+
+        let this = Self {
+            der: bytes,
+            tbs: tbs.raw,
+            algorithm,
+            signature,
+            version,
+            issuer,
+            subject,
+            not_before,
+            not_after,
+            spki,
+            extensions: Extensions::default(),
+        };
+        Some((this, extensions))
+    }
+
+    /// Whether issuer and subject are the same name (RFC 5280 §6.1).
+    pub(super) fn is_self_issued(&self) -> bool {
+        super::directory::same(self.issuer, self.subject)
+    }
+
+    /// Whether basicConstraints says that this is a CA.
+    pub(super) fn is_ca(&self) -> bool {
+        self.extensions.basic_constraints.is_some_and(|(ca, _)| ca)
+    }
+}
+
+impl<'a> Extensions<'a> {
+    fn parse(list: &'a [u8]) -> Result<Self, &'static str> {
+        const BAD: &str = "its extensions do not parse";
+        let mut list = Der::new(Der::new(list).only(der::SEQUENCE).ok_or(BAD)?);
+        let mut this = Self::default();
+        let mut seen: Vec<&[u8]> = Vec::new();
+        while !list.is_empty() {
+            let mut fields = Der::new(list.expect(der::SEQUENCE).ok_or(BAD)?);
+            let oid = fields.expect(der::OID).ok_or(BAD)?;
+            let critical = match fields.optional(der::BOOLEAN).ok_or(BAD)? {
+                None | Some([0]) => false,
+                Some([0xff]) => true,
+                Some(_) => return Err(BAD),
+            };
+            let value = fields.only(der::OCTET_STRING).ok_or(BAD)?;
+            // RFC 5280 §4.2: no extension twice.
+            if seen.contains(&oid) {
+                return Err("it has the same extension twice");
+            }
+            if seen.len() >= MAX_EXTENSIONS {
+                return Err("it has too many extensions");
+            }
+            seen.push(oid);
+            this.add(oid, critical, value)?;
+        }
+        if seen.is_empty() { Err(BAD) } else { Ok(this) }
+    }
+
+    /// RFC 5280 §4.2: a critical extension that is not processed refuses the certificate. Some that we know are in that
+    /// class on purpose: key identifiers and access locations must not be critical, and nothing here acts on them.
+    fn add(&mut self, oid: &'a [u8], critical: bool, value: &'a [u8]) -> Result<(), &'static str> {
+        let mut processed = true;
+        match oid {
+            oids::BASIC_CONSTRAINTS => {
+                let v: BasicConstraints = read(value).ok_or("its basicConstraints do not parse")?;
+                self.basic_constraints = Some((v.ca, v.path_len_constraint));
+            }
+            oids::KEY_USAGE => {
+                let usage: KeyUsage = read(value).ok_or("its keyUsage does not parse")?;
+                self.key_usage = Some(usage);
+            }
+            oids::EXTENDED_KEY_USAGE => {
+                const BAD: &str = "its extendedKeyUsage does not parse";
+                // SIZE (1..MAX)
+                Der::new(value).only(der::SEQUENCE).filter(|l| !l.is_empty()).ok_or(BAD)?;
+                let v: ExtendedKeyUsage<'_> = read(value).ok_or(BAD)?;
+                self.extended_key_usage =
+                    Some(Purposes { server: v.server_auth, client: v.client_auth, any: v.any });
+            }
+            oids::SUBJECT_ALT_NAME => {
+                const BAD: &str = "its subjectAltName does not parse";
+                self.subject_alt_name = Some(GeneralNames::parse(value).ok_or(BAD)?);
+            }
+            oids::NAME_CONSTRAINTS => {
+                const BAD: &str = "its nameConstraints do not parse";
+                let contents = Der::new(value).only(der::SEQUENCE).ok_or(BAD)?;
+                if !der::is_strict(value) || !super::constraint::is_well_formed(contents) {
+                    return Err(BAD);
+                }
+                self.name_constraints = Some(contents);
+            }
+            oids::POLICY_CONSTRAINTS => {
+                const BAD: &str = "its policyConstraints do not parse";
+                let v: PolicyConstraints = read(value).ok_or(BAD)?;
+                self.requires_policy = v.require_explicit_policy.is_some();
+            }
+            // RFC 5280 §6.1.1: we ask for no policy (any-policy), so these only matter together with
+            // requireExplicitPolicy, which `step` refuses.
+            oids::CERTIFICATE_POLICIES | oids::INHIBIT_ANY_POLICY => {}
+            // RFC 5280 §6.1.4 (a): anyPolicy is not mapped, to or from.
+            oids::POLICY_MAPPINGS => {
+                const BAD: &str = "its policyMappings do not parse, or map anyPolicy";
+                let mut list = Der::new(Der::new(value).only(der::SEQUENCE).ok_or(BAD)?);
+                while !list.is_empty() {
+                    let mut pair = Der::new(list.expect(der::SEQUENCE).ok_or(BAD)?);
+                    let from = pair.expect(der::OID).ok_or(BAD)?;
+                    let to = pair.only(der::OID).ok_or(BAD)?;
+                    if [from, to].contains(&oids::ANY_POLICY) {
+                        return Err(BAD);
+                    }
+                }
+            }
+            oids::AUTHORITY_KEY_ID => {
+                const BAD: &str = "its authorityKeyIdentifier does not parse";
+                let v: AuthorityKeyIdentifier<'a> = read(value).ok_or(BAD)?;
+                self.authority_key_id = v.key_identifier.map(|id| id.0);
+                processed = false;
+            }
+            oids::SUBJECT_KEY_ID => {
+                const BAD: &str = "its subjectKeyIdentifier does not parse";
+                let v: KeyIdentifier<'a> = read(value).ok_or(BAD)?;
+                self.subject_key_id = Some(v.0);
+                processed = false;
+            }
+            oids::AUTHORITY_INFO_ACCESS => {
+                const BAD: &str = "its authorityInfoAccess does not parse";
+                let v: AuthorityInfoAccess<'_> = read(value).ok_or(BAD)?;
+                if v.accessdescs.is_empty() {
+                    return Err(BAD);
+                }
+                processed = false;
+            }
+            _ => processed = false,
+        }
+        if critical && !processed && self.unknown_critical.is_none() {
+            self.unknown_critical = Some(oid);
+        }
+        Ok(())
+    }
+}
+
+/// The whole of an extension's value, by x509-parser, after a check that it is DER.
+fn read<'a, T: FromDer<'a, x509_parser::error::X509Error>>(value: &'a [u8]) -> Option<T> {
+    if !der::is_strict(value) {
+        return None;
+    }
+    T::from_der(value).ok().filter(|(rest, _)| rest.is_empty()).map(|(_, v)| v)
+}
+
+/// Version 3, as it is encoded.
+pub(super) const V3: u8 = 2;
+/// Real certificates have about ten; looking for duplicates is quadratic.
+const MAX_EXTENSIONS: usize = 64;
+
+/// Contents octets of object identifiers (RFC 5280 §A.2).
+mod oids {
+    pub(super) const SUBJECT_KEY_ID: &[u8] = &[0x55, 0x1d, 14];
+    pub(super) const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
+    pub(super) const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 17];
+    pub(super) const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
+    pub(super) const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 30];
+    pub(super) const CERTIFICATE_POLICIES: &[u8] = &[0x55, 0x1d, 32];
+    pub(super) const ANY_POLICY: &[u8] = &[0x55, 0x1d, 32, 0];
+    pub(super) const POLICY_MAPPINGS: &[u8] = &[0x55, 0x1d, 33];
+    pub(super) const AUTHORITY_KEY_ID: &[u8] = &[0x55, 0x1d, 35];
+    pub(super) const POLICY_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 36];
+    pub(super) const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 37];
+    pub(super) const INHIBIT_ANY_POLICY: &[u8] = &[0x55, 0x1d, 54];
+    pub(super) const AUTHORITY_INFO_ACCESS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 1];
+}

@@ -1,0 +1,410 @@
+//! Building a path from the peer's certificate to an anchor, with backtracking (RFC 5280 §6.1, RFC 4158).
+//!
+//! ```text
+//!   leaf ── candidates: anchors and intermediates whose subject is the leaf's issuer, the promising first
+//!            │  signature by that key?   no: next candidate
+//!            │  rules of an issuer?      no: next candidate
+//!            ├─ anchor:       name constraints of the whole path, then the verdict on the leaf: done
+//!            └─ intermediate: its own candidates; when they are spent, back to the next one here
+//! ```
+//!
+//! The chain is a set: its order means nothing, and what is in it but not on the path does not matter. Each
+//! [`Search::step`] considers one candidate and so checks at most one signature. Key identifiers decide the order of
+//! candidates and nothing else.
+
+use std::collections::HashMap;
+
+use pki_types::CertificateDer;
+
+use super::anchor::Anchor;
+use super::budget::{Budget, Exhausted};
+use super::certificate::Certificate;
+use super::constraint::{Names, Refusal, Subtrees};
+use super::report::{Rank, Report, Stage, dotted, subject};
+use super::{Purpose, TrustAnchors, directory, step};
+use crate::crypto::Provider;
+use crate::error::{CertificateError, CertificateReason as Reason};
+
+/// What a search works with.
+pub(super) struct Inputs<'a> {
+    pub(super) provider: &'a Provider,
+    pub(super) anchors: &'a TrustAnchors,
+    pub(super) purpose: Purpose,
+    pub(super) max_depth: usize,
+    /// Seconds since 1970.
+    pub(super) now: i64,
+}
+
+/// A search in progress.
+pub(super) struct Search<'a> {
+    inputs: Inputs<'a>,
+    /// The leaf, and the intermediates that parse.
+    certificates: Vec<Certificate<'a>>,
+    /// Where each of them is in the chain.
+    positions: Vec<usize>,
+    /// Where the intermediates with this subject are, by [`directory::key`].
+    by_subject: HashMap<Vec<u8>, Vec<usize>>,
+    /// What is wrong with the leaf by itself. It decides only once there is a path.
+    leaf_verdict: Result<(), Reason>,
+    /// The path so far: the leaf at the bottom.
+    stack: Vec<Frame<'a>>,
+    /// Signatures that were checked: of this certificate, by this key.
+    checked: HashMap<(usize, &'a [u8]), bool>,
+    budget: Budget,
+    report: Report,
+}
+
+/// A certificate on the path, and who may have issued it.
+struct Frame<'a> {
+    certificate: usize,
+    /// Not yet tried, the most promising last.
+    candidates: Vec<Candidate<'a>>,
+    /// Whether anybody had the right name.
+    any: bool,
+}
+
+/// Somebody who may have issued a certificate.
+struct Candidate<'a> {
+    who: Who<'a>,
+    /// Whether it keeps the rules for an issuer. One that does not is tried last, to explain a failure.
+    rules: Result<(), Reason>,
+}
+
+/// An issuer.
+#[derive(Clone)]
+enum Who<'a> {
+    Intermediate(usize),
+    /// An anchor with a certificate.
+    Anchor(Box<Certificate<'a>>),
+    /// An anchor without one.
+    Key {
+        subject: &'a [u8],
+        spki: &'a [u8],
+        name_constraints: Option<&'a [u8]>,
+    },
+}
+
+/// What one step led to.
+pub(super) enum Progress {
+    /// There is more to try.
+    Continue,
+    Done(Result<Found, CertificateError>),
+}
+
+/// A path that is in order.
+pub(super) struct Found {
+    /// Where its certificates are in the chain, the leaf first.
+    pub(super) positions: Vec<usize>,
+    /// The subject of the anchor.
+    pub(super) anchor: Vec<u8>,
+}
+
+impl<'a> Search<'a> {
+    /// A search over `chain`, whose first certificate is `leaf`. What is wrong with the leaf alone is in `leaf_verdict`.
+    pub(super) fn new(
+        inputs: Inputs<'a>,
+        leaf: Certificate<'a>,
+        leaf_verdict: Result<(), Reason>,
+        intermediates: &'a [CertificateDer<'_>],
+    ) -> Self {
+        let mut this = Self {
+            inputs,
+            certificates: vec![leaf],
+            positions: vec![0],
+            by_subject: HashMap::new(),
+            leaf_verdict,
+            stack: Vec::new(),
+            checked: HashMap::new(),
+            budget: Budget::default(),
+            report: Report::default(),
+        };
+        for (position, der) in intermediates.iter().enumerate() {
+            match Certificate::parse(der) {
+                // The same certificate twice is one certificate.
+                Ok(new) if this.certificates.iter().all(|known| known.der != new.der) => {
+                    let key = directory::key(new.subject);
+                    this.by_subject.entry(key).or_default().push(this.certificates.len());
+                    this.certificates.push(new);
+                    this.positions.push(position + 1);
+                }
+                Ok(_) => {}
+                // RFC 9846 §4.5.1.2: there may be all sorts of extra certificates.
+                Err(what) => this.report.note(format!(
+                    "certificate {} of the chain cannot be used: {what}",
+                    position + 2
+                )),
+            }
+        }
+        let first = this.frame(0);
+        this.stack.push(first);
+        this
+    }
+
+    /// Considers one candidate. At most one signature is checked.
+    pub(super) fn step(&mut self) -> Progress {
+        let candidate = match self.stack.last_mut() {
+            None => return self.give_up(),
+            Some(frame) => frame.candidates.pop(),
+        };
+        let outcome = match candidate {
+            Some(candidate) => self.consider(candidate),
+            None => {
+                self.back_up();
+                Ok(Progress::Continue)
+            }
+        };
+        outcome.unwrap_or_else(|Exhausted(what)| {
+            self.fail(Stage::Exhausted, None, Reason::BudgetExhausted { what });
+            self.give_up()
+        })
+    }
+
+    /// The next candidate, for the certificate at the end of the path.
+    fn consider(&mut self, candidate: Candidate<'a>) -> Result<Progress, Exhausted> {
+        self.budget.candidate()?;
+        let Some(child) = self.end() else { return Ok(Progress::Continue) };
+        if let Err(reason) = self.check_signature(child, &candidate.who)? {
+            self.fail(Stage::Signature, Some(&candidate.who), reason);
+            return Ok(Progress::Continue);
+        }
+        let is_anchor = !matches!(candidate.who, Who::Intermediate(_));
+        if let Err(reason) = candidate.rules {
+            let stage = if is_anchor { Stage::Anchor } else { Stage::Issuer };
+            self.fail(stage, Some(&candidate.who), reason);
+            return Ok(Progress::Continue);
+        }
+        if let Who::Intermediate(index) = candidate.who {
+            let frame = self.frame(index);
+            self.stack.push(frame);
+            return Ok(Progress::Continue);
+        }
+        if let Some(reason) = self.check_name_constraints(&candidate.who)? {
+            self.fail(Stage::Anchor, Some(&candidate.who), reason);
+            return Ok(Progress::Continue);
+        }
+        // The path is in order. If the leaf is not, no other path can help.
+        if let Err(reason) = self.leaf_verdict.clone() {
+            self.fail(Stage::Leaf, Some(&candidate.who), reason);
+            return Ok(self.give_up());
+        }
+        let path = self.stack.iter().filter_map(|f| self.positions.get(f.certificate));
+        let anchor = self.subject_of(&candidate.who).to_vec();
+        Ok(Progress::Done(Ok(Found { positions: path.copied().collect(), anchor })))
+    }
+
+    /// The end of the path has no candidates left. If nobody even had the right name, that is where the path broke off.
+    fn back_up(&mut self) {
+        if let Some(frame) = self.stack.last()
+            && !frame.any
+            && let Some(end) = self.certificates.get(frame.certificate)
+        {
+            let certificate = subject(end);
+            let reason = if end.is_self_issued() {
+                Reason::SelfSigned { certificate }
+            } else {
+                Reason::UnknownIssuer { certificate, issuer: directory::display(end.issuer) }
+            };
+            self.fail(Stage::NoIssuer, None, reason);
+        }
+        self.stack.pop();
+    }
+
+    /// Who may have issued `index`, which is about to join the path.
+    fn frame(&self, index: usize) -> Frame<'a> {
+        let Some(child) = self.certificates.get(index) else {
+            return Frame { certificate: index, candidates: Vec::new(), any: false };
+        };
+        let key = directory::key(child.issuer);
+        let on_path = || self.stack.iter().map(|f| f.certificate).chain([index]);
+        let mut candidates = Vec::new();
+        // How many intermediates will be under the issuer, of those that count (RFC 5280 §6.1.4 (l)).
+        let intermediates = on_path().filter(|i| *i != 0).filter_map(|i| self.certificates.get(i));
+        let below = intermediates.filter(|c| !c.is_self_issued()).count();
+        let Inputs { purpose, now, max_depth, .. } = self.inputs;
+
+        let named = self.inputs.anchors.named(&key).iter();
+        for anchor in named.filter_map(|i| self.inputs.anchors.get(*i)) {
+            candidates.push(match anchor {
+                Anchor::Certificate(der) => {
+                    let Ok(anchor) = Certificate::parse(der) else { continue };
+                    // A leaf that is itself an anchor and signed itself issues nothing but itself.
+                    let itself = index == 0 && anchor.der == child.der;
+                    let rules = if itself {
+                        Ok(())
+                    } else {
+                        step::check_issuer(&anchor, true, below, purpose, now)
+                    };
+                    Candidate { who: Who::Anchor(Box::new(anchor)), rules }
+                }
+                Anchor::Key { subject, spki, name_constraints } => {
+                    let name_constraints = name_constraints.as_deref();
+                    let rules = step::check_key(spki, || directory::display(subject));
+                    Candidate { who: Who::Key { subject, spki, name_constraints }, rules }
+                }
+            });
+        }
+        for i in self.by_subject.get(&key).into_iter().flatten().copied() {
+            let Some(issuer) = self.certificates.get(i) else { continue };
+            // RFC 4158 §2.4.2: the same name with the same key a second time leads nowhere new.
+            let same = |c: &Certificate<'_>| {
+                c.spki == issuer.spki && directory::same(c.subject, issuer.subject)
+            };
+            let looped = on_path().filter_map(|i| self.certificates.get(i)).any(same);
+            // An anchor's own certificate in the chain is the anchor. One for the same key by somebody else is not: it
+            // helps where the anchor has expired.
+            let known = candidates.iter().any(|c| match &c.who {
+                Who::Anchor(a) => a.der == issuer.der,
+                Who::Key { spki, .. } => *spki == issuer.spki && issuer.is_self_issued(),
+                Who::Intermediate(_) => false,
+            });
+            if looped || known {
+                continue;
+            }
+            let above = below + usize::from(!issuer.is_self_issued());
+            let rules = if above > max_depth {
+                Err(Reason::TooDeep { limit: max_depth })
+            } else {
+                step::check_issuer(issuer, false, below, purpose, now)
+            };
+            candidates.push(Candidate { who: Who::Intermediate(i), rules });
+        }
+        let any = !candidates.is_empty();
+        candidates.sort_by_key(|c| self.promise(child, c));
+        candidates.reverse();
+        Frame { certificate: index, candidates, any }
+    }
+
+    /// The order in which candidates are tried: the smallest first.
+    fn promise(&self, child: &Certificate<'_>, candidate: &Candidate<'_>) -> (bool, bool, bool) {
+        let (is_anchor, key_id) = match &candidate.who {
+            Who::Intermediate(i) => {
+                (false, self.certificates.get(*i).and_then(|c| c.extensions.subject_key_id))
+            }
+            Who::Anchor(c) => (true, c.extensions.subject_key_id),
+            Who::Key { .. } => (true, None),
+        };
+        let other_key = matches!(
+            (child.extensions.authority_key_id, key_id),
+            (Some(wanted), Some(id)) if wanted != id
+        );
+        (candidate.rules.is_err(), other_key, !is_anchor)
+    }
+
+    /// RFC 5280 §6.1.3 (a)(1): whether `who` has signed `child`. What was found out once is not checked again.
+    fn check_signature(
+        &mut self,
+        child: usize,
+        who: &Who<'a>,
+    ) -> Result<Result<(), Reason>, Exhausted> {
+        let (Some(certificate), Some(spki)) = (self.certificates.get(child), self.spki_of(who))
+        else {
+            return Ok(Err(Reason::Refused));
+        };
+        if let Err(reason) = step::check_algorithm(certificate) {
+            return Ok(Err(reason));
+        }
+        let provider = self.inputs.provider;
+        let algorithm = certificate.algorithm;
+        let known =
+            provider.verifiers.iter().any(|v| v.certificate_algorithms().contains(&algorithm));
+        if !known {
+            let mut oid = super::der::Der::new(algorithm);
+            let algorithm = dotted(oid.expect(super::der::OID).unwrap_or_default());
+            let certificate = subject(certificate);
+            return Ok(Err(Reason::UnsupportedAlgorithm { certificate, algorithm }));
+        }
+        let good = match self.checked.get(&(child, spki)) {
+            Some(good) => *good,
+            None => {
+                self.budget.signature()?;
+                let signature = certificate.signature;
+                let good = provider
+                    .verify_certificate(algorithm, spki, certificate.tbs, signature)
+                    .is_ok();
+                self.checked.insert((child, spki), good);
+                good
+            }
+        };
+        Ok(if good {
+            Ok(())
+        } else {
+            let issuer = directory::display(self.subject_of(who));
+            Err(Reason::BadSignature { certificate: subject(certificate), issuer })
+        })
+    }
+
+    /// RFC 5280 §6.1.3 (b) and (c): the names of each certificate on the path, against the constraints of every CA above
+    /// it. Self-issued certificates are exempt, unless they are the leaf.
+    fn check_name_constraints(&mut self, anchor: &Who<'a>) -> Result<Option<Reason>, Exhausted> {
+        let on_path = self.stack.iter().filter_map(|f| self.certificates.get(f.certificate));
+        let path: Vec<&Certificate<'a>> = on_path.collect();
+        let anchor_constraints = match anchor {
+            Who::Anchor(c) => c.extensions.name_constraints,
+            Who::Key { name_constraints, .. } => *name_constraints,
+            Who::Intermediate(_) => None,
+        };
+        let cas = path.iter().map(|c| (c.subject, c.extensions.name_constraints)).skip(1);
+        let cas = cas.chain([(self.subject_of(anchor), anchor_constraints)]);
+        for (i, (issuer, constraints)) in cas.enumerate() {
+            let Some(constraints) = constraints else { continue };
+            // It parsed once, with the certificate; a second opinion could only be a refusal.
+            let Some(subtrees) = Subtrees::parse(constraints) else {
+                return Ok(Some(Reason::Malformed { what: "nameConstraints do not parse" }));
+            };
+            // CA number i is on place i + 1 of the path; everything before it is subject to it.
+            for (place, certificate) in path.iter().enumerate().take(i + 1) {
+                if place > 0 && certificate.is_self_issued() {
+                    continue;
+                }
+                match subtrees.allow(&Names::of(certificate), &mut self.budget) {
+                    Ok(()) => {}
+                    Err(Refusal::Exhausted(e)) => return Err(e),
+                    Err(Refusal::Name(name)) => {
+                        let certificate = subject(certificate);
+                        let issuer = directory::display(issuer);
+                        return Ok(Some(Reason::NameConstraint { certificate, issuer, name }));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The certificate at the end of the path.
+    fn end(&self) -> Option<usize> {
+        self.stack.last().map(|f| f.certificate)
+    }
+
+    fn spki_of(&self, who: &Who<'a>) -> Option<&'a [u8]> {
+        match who {
+            Who::Intermediate(i) => self.certificates.get(*i).map(|c| c.spki),
+            Who::Anchor(c) => Some(c.spki),
+            Who::Key { spki, .. } => Some(spki),
+        }
+    }
+
+    fn subject_of(&self, who: &Who<'a>) -> &'a [u8] {
+        match who {
+            Who::Intermediate(i) => self.certificates.get(*i).map_or(&[], |c| c.subject),
+            Who::Anchor(c) => c.subject,
+            Who::Key { subject, .. } => subject,
+        }
+    }
+
+    /// Remembers that the path, with this candidate on top, has failed.
+    fn fail(&mut self, stage: Stage, who: Option<&Who<'a>>, reason: Reason) {
+        let on_path = self.stack.iter().filter_map(|f| self.certificates.get(f.certificate));
+        let mut path: Vec<String> = on_path.map(subject).collect();
+        path.extend(who.map(|who| directory::display(self.subject_of(who))));
+        self.report.add(Rank { stage, depth: self.stack.len() }, path, reason);
+    }
+
+    fn give_up(&mut self) -> Progress {
+        if let Err(reason) = &self.leaf_verdict
+            && !self.report.is_decided_by_leaf()
+        {
+            self.report.note(format!("besides, of the peer's certificate itself: {reason}"));
+        }
+        Progress::Done(Err(std::mem::take(&mut self.report).into_error()))
+    }
+}

@@ -1,0 +1,253 @@
+//! Distinguished Encoding Rules, as strict as X.690 §10 asks: one encoding for one value.
+//!
+//! x509-parser reads the extensions' values; this walks what is around them, because a verifier needs the exact bytes
+//! (what was signed, names, keys) and x509-parser is lenient about lengths. Nothing here allocates or copies.
+
+/// A cursor over DER. `None` from any method means: not DER, or not what was expected.
+#[derive(Clone, Copy)]
+pub(super) struct Der<'a> {
+    rest: &'a [u8],
+}
+
+/// One element.
+#[derive(Clone, Copy)]
+pub(super) struct Element<'a> {
+    /// The identifier octet: class, constructed bit and number.
+    pub(super) tag: u8,
+    /// The contents octets.
+    pub(super) value: &'a [u8],
+    /// The whole element, with tag and length.
+    pub(super) raw: &'a [u8],
+}
+
+impl<'a> Der<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// The next element, of any kind. Multi-byte tags, indefinite lengths and lengths that are longer than they need
+    /// be are refused (X.690 §10.1).
+    pub(super) fn next(&mut self) -> Option<Element<'a>> {
+        let whole = self.rest;
+        let (tag, rest) = whole.split_first()?;
+        if tag & 0x1f == 0x1f {
+            return None;
+        }
+        let (first, rest) = rest.split_first()?;
+        let (len, rest) = match *first {
+            short @ 0..=0x7f => (usize::from(short), rest),
+            long => {
+                let octets = usize::from(long & 0x7f);
+                let (bytes, rest) = rest.split_at_checked(octets)?;
+                let minimal = bytes.first().is_some_and(|b| *b != 0) && octets <= 4;
+                let len = bytes.iter().try_fold(0usize, |n, b| {
+                    n.checked_mul(256).and_then(|n| n.checked_add(usize::from(*b)))
+                })?;
+                if !minimal || len < 0x80 {
+                    return None;
+                }
+                (len, rest)
+            }
+        };
+        let (value, rest) = rest.split_at_checked(len)?;
+        self.rest = rest;
+        let raw = whole.get(..whole.len().checked_sub(rest.len())?)?;
+        Some(Element { tag: *tag, value, raw })
+    }
+
+    /// The contents of the next element, which has this tag.
+    pub(super) fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
+        self.next().filter(|e| e.tag == tag).map(|e| e.value)
+    }
+
+    /// The contents of the next element if it has this tag; otherwise nothing is taken.
+    pub(super) fn optional(&mut self, tag: u8) -> Option<Option<&'a [u8]>> {
+        if self.rest.first() == Some(&tag) { self.expect(tag).map(Some) } else { Some(None) }
+    }
+
+    /// The contents of the only element, which has this tag.
+    pub(super) fn only(mut self, tag: u8) -> Option<&'a [u8]> {
+        let value = self.expect(tag)?;
+        self.is_empty().then_some(value)
+    }
+}
+
+/// Whether `bytes` is DER elements all the way down: what is constructed is looked into, to a depth of 16.
+pub(super) fn is_strict(bytes: &[u8]) -> bool {
+    fn walk(bytes: &[u8], depth: u8) -> bool {
+        let mut der = Der::new(bytes);
+        while !der.is_empty() {
+            let Some(element) = der.next() else { return false };
+            if element.tag & CONSTRUCTED != 0 && !(depth > 0 && walk(element.value, depth - 1)) {
+                return false;
+            }
+        }
+        true
+    }
+    walk(bytes, 16)
+}
+
+/// Whether these are the contents of an INTEGER in its shortest form (X.690 §8.3.2).
+pub(super) fn is_integer(value: &[u8]) -> bool {
+    match value {
+        [] => false,
+        [0x00, next, ..] => next & 0x80 != 0,
+        [0xff, next, ..] => next & 0x80 == 0,
+        _ => true,
+    }
+}
+
+/// The bytes of a BIT STRING that has no unused bits, as signatures and keys are.
+pub(super) fn bytes_of_bit_string(value: &[u8]) -> Option<&[u8]> {
+    value.split_first().filter(|(unused, _)| **unused == 0).map(|(_, bytes)| bytes)
+}
+
+/// Seconds since 1970 of a certificate's Time. RFC 5280 §4.1.2.5: to the second, in UTC, UTCTime through 2049 and
+/// GeneralizedTime from 2050 on; GeneralizedTime before 2050 is read too, since it has one meaning.
+pub(super) fn time(element: Element<'_>) -> Option<i64> {
+    let (year, rest) = match (element.tag, element.value.len()) {
+        (UTC_TIME, 13) => {
+            let (year, rest) = digits::<2>(element.value)?;
+            (if year < 50 { 2000 + year } else { 1900 + year }, rest)
+        }
+        (GENERALIZED_TIME, 15) => digits::<4>(element.value)?,
+        _ => return None,
+    };
+    let (month, rest) = digits::<2>(rest)?;
+    let (day, rest) = digits::<2>(rest)?;
+    let (hour, rest) = digits::<2>(rest)?;
+    let (minute, rest) = digits::<2>(rest)?;
+    let (second, rest) = digits::<2>(rest)?;
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days_in_month = match month {
+        2 => 28 + i64::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    let valid = (1..=days_in_month).contains(&day) && hour < 24 && minute < 60 && second < 60;
+    if rest != b"Z" || !valid {
+        return None;
+    }
+    // Days since 1970-01-01 in the proleptic Gregorian calendar, with years that begin in March.
+    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days =
+        365 * y + y.div_euclid(4) - y.div_euclid(100) + y.div_euclid(400) + (153 * m + 2) / 5 + day
+            - 1
+            - 719_468;
+    Some(days * 86_400 + hour * 3_600 + minute * 60 + second)
+}
+
+/// `N` decimal digits from the front.
+fn digits<const N: usize>(bytes: &[u8]) -> Option<(i64, &[u8])> {
+    let (head, rest) = bytes.split_first_chunk::<N>()?;
+    let value =
+        head.iter().try_fold(0, |n, b| b.is_ascii_digit().then(|| n * 10 + i64::from(b - b'0')))?;
+    Some((value, rest))
+}
+
+const CONSTRUCTED: u8 = 0x20;
+pub(super) const BOOLEAN: u8 = 0x01;
+pub(super) const INTEGER: u8 = 0x02;
+pub(super) const BIT_STRING: u8 = 0x03;
+pub(super) const OCTET_STRING: u8 = 0x04;
+pub(super) const OID: u8 = 0x06;
+pub(super) const UTC_TIME: u8 = 0x17;
+pub(super) const GENERALIZED_TIME: u8 = 0x18;
+pub(super) const SEQUENCE: u8 = 0x30;
+pub(super) const SET: u8 = 0x31;
+
+/// The identifier octet of a context-specific primitive element.
+pub(super) const fn context(number: u8) -> u8 {
+    0x80 | number
+}
+
+/// The identifier octet of a context-specific constructed element.
+pub(super) const fn context_constructed(number: u8) -> u8 {
+    0xa0 | number
+}
+
+/// `contents` as a SEQUENCE, with its tag and length.
+pub(super) fn sequence(contents: &[u8]) -> Vec<u8> {
+    let mut out = vec![SEQUENCE];
+    match u8::try_from(contents.len()) {
+        Ok(short @ 0..=0x7f) => out.push(short),
+        _ => {
+            let len = contents.len().to_be_bytes();
+            let octets: Vec<u8> = len.into_iter().skip_while(|b| *b == 0).collect();
+            out.push(0x80 | u8::try_from(octets.len()).unwrap_or(8));
+            out.extend(octets);
+        }
+    }
+    out.extend_from_slice(contents);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn only_the_shortest_length_is_read() {
+        for good in [&[4, 1, 9][..], &[4, 0], &[&[4, 0x81, 0x80][..], &[0; 128]].concat()] {
+            assert!(Der::new(good).only(OCTET_STRING).is_some(), "{good:?}");
+        }
+        let bad: [&[u8]; 8] = [
+            &[],
+            &[4],
+            &[4, 1],
+            &[4, 0x81, 1, 9],             // fits the short form
+            &[4, 0x82, 0, 1, 9],          // leading zero
+            &[4, 0x80, 0, 0],             // indefinite
+            &[4, 0x85, 1, 0, 0, 0, 0, 0], // absurd
+            &[0x1f, 1, 0],                // multi-byte tag
+        ];
+        for bad in bad {
+            assert!(Der::new(bad).next().is_none(), "{bad:?}");
+        }
+        assert!(Der::new(&[4, 0, 0]).only(OCTET_STRING).is_none());
+    }
+
+    #[test]
+    fn strictness_goes_all_the_way_down() {
+        assert!(is_strict(&[0x30, 3, 4, 1, 9]));
+        assert!(!is_strict(&[0x30, 4, 4, 0x81, 1, 9]));
+        let deep = (0..17).fold(vec![], |inner, _| sequence(&inner));
+        assert!(!is_strict(&deep));
+        assert!(is_strict(Der::new(&deep).only(SEQUENCE).unwrap()));
+    }
+
+    #[test]
+    fn integers_are_minimal() {
+        for good in [&[0][..], &[0x7f], &[0, 0x80], &[0x80], &[0xff, 0x7f]] {
+            assert!(is_integer(good), "{good:?}");
+        }
+        for bad in [&[][..], &[0, 0x7f], &[0xff, 0x80]] {
+            assert!(!is_integer(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn times() {
+        let at = |tag, text: &str| time(Element { tag, value: text.as_bytes(), raw: &[] });
+        assert_eq!(at(UTC_TIME, "700101000000Z"), Some(0));
+        assert_eq!(at(UTC_TIME, "500101000000Z"), Some(-631_152_000));
+        assert_eq!(at(UTC_TIME, "491231235959Z"), Some(2_524_607_999));
+        assert_eq!(at(GENERALIZED_TIME, "20500101000000Z"), Some(2_524_608_000));
+        assert_eq!(at(GENERALIZED_TIME, "20240229120000Z"), Some(1_709_208_000));
+        assert_eq!(at(GENERALIZED_TIME, "99991231235959Z"), Some(253_402_300_799));
+        for bad in ["20230229120000Z", "20240101240000Z", "20240101000060Z", "20241301000000Z"] {
+            assert_eq!(at(GENERALIZED_TIME, bad), None, "{bad}");
+        }
+        for bad in ["20240101000000", "20240101000000.5Z", "20240101000000+0000", "2024010100000aZ"]
+        {
+            assert_eq!(at(GENERALIZED_TIME, bad), None, "{bad}");
+        }
+        assert_eq!(at(UTC_TIME, "7001010000Z"), None);
+    }
+}

@@ -1,0 +1,256 @@
+//! Judging a peer's certificates: path building and validation (RFC 5280 §6) and names (RFC 9525), over x509-parser.
+//!
+//! ```text
+//!   mod          the public face, and what credentials ask about their own certificates
+//!   anchor       whom we trust
+//!   chain        the search for a path; budget counts what it costs; report tells how it went
+//!   step         the rules for one certificate       constraint   nameConstraints
+//!   name         whom a certificate is for           directory    distinguished names
+//!   certificate  one certificate, parsed             key, der     what it is made of
+//! ```
+//!
+//! A chain is judged at a time that the caller names, and with nothing but what the caller gives: nothing is fetched.
+//! Revocation and certificate policies are not looked at; a path that demands a policy is refused.
+
+mod anchor;
+mod budget;
+mod certificate;
+mod chain;
+mod constraint;
+mod der;
+mod directory;
+mod key;
+mod name;
+mod report;
+mod step;
+
+use pki_types::{CertificateDer, ServerName, UnixTime};
+
+pub use self::anchor::TrustAnchors;
+use self::certificate::Certificate;
+use self::chain::{Inputs, Progress, Search};
+use self::key::KeyKind;
+use crate::codepoints::SignatureScheme;
+use crate::crypto::Provider;
+use crate::error::{CertificateError, CertificateReason};
+
+/// What the peer's certificate must be good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// The peer is a server: id-kp-serverAuth (RFC 5280 §4.2.1.12).
+    Server,
+    /// The peer is a client: id-kp-clientAuth.
+    Client,
+}
+
+/// Judges chains.
+#[derive(Clone, Debug)]
+pub struct Verifier {
+    mode: Mode,
+}
+
+#[derive(Clone, Debug)]
+enum Mode {
+    Anchors { anchors: TrustAnchors, max_depth: usize },
+    AcceptAny,
+}
+
+/// A path that was accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VerifiedPath<'a> {
+    /// The certificates on it, the peer's own first, without the anchor. They are slices of the chain.
+    pub certificates: Vec<CertificateDer<'a>>,
+    /// The subject of the trust anchor: a DER Name with its tag. `None` if no anchor was asked for.
+    pub anchor: Option<Vec<u8>>,
+}
+
+impl Verifier {
+    /// Accepts chains that lead to `anchors`, over at most 10 intermediates.
+    #[must_use]
+    pub fn new(anchors: TrustAnchors) -> Self {
+        Self { mode: Mode::Anchors { anchors, max_depth: DEFAULT_MAX_DEPTH } }
+    }
+
+    /// Allows this many intermediates between the peer's certificate and the anchor, not counting self-issued ones;
+    /// 0 means that an anchor must have issued the peer's certificate itself.
+    #[must_use]
+    pub fn with_max_depth(mut self, intermediates: usize) -> Self {
+        if let Mode::Anchors { max_depth, .. } = &mut self.mode {
+            *max_depth = intermediates;
+        }
+        self
+    }
+
+    /// Accepts every certificate, whoever made it, for whomever: the peer may be anybody. What remains is that the peer
+    /// has the private key of the certificate that it shows, since the handshake checks that in any case.
+    #[must_use]
+    pub fn danger_accept_any() -> Self {
+        Self { mode: Mode::AcceptAny }
+    }
+
+    /// The anchors, or `None` if everything is accepted.
+    #[must_use]
+    pub fn anchors(&self) -> Option<&TrustAnchors> {
+        match &self.mode {
+            Mode::Anchors { anchors, .. } => Some(anchors),
+            Mode::AcceptAny => None,
+        }
+    }
+
+    /// Looks for a path from the first certificate of `chain` to an anchor, valid at `now`, and returns the first.
+    ///
+    /// The other certificates may be in any order and need not be of use. With a `name`, the subjectAltName of the first
+    /// must cover it: a client passes the server's name, always. `None` is for peers whose name does not matter, or is
+    /// judged by the caller, as clients' mostly are.
+    ///
+    /// # Errors
+    /// If there is no such path. The reason that says most decides: what is wrong at an anchor before what is wrong
+    /// below one, a longer path before a shorter; the report has all of them.
+    pub fn verify<'a>(
+        &self,
+        provider: &Provider,
+        chain: &'a [CertificateDer<'_>],
+        purpose: Purpose,
+        name: Option<&ServerName<'_>>,
+        now: UnixTime,
+    ) -> Result<VerifiedPath<'a>, CertificateError> {
+        let (leaf, intermediates) = chain
+            .split_first()
+            .ok_or(CertificateReason::Malformed { what: "there is no certificate" })?;
+        let (anchors, max_depth) = match &self.mode {
+            Mode::Anchors { anchors, max_depth } => (anchors, *max_depth),
+            Mode::AcceptAny => {
+                let certificates = chain.iter().map(|c| CertificateDer::from(c.as_ref())).collect();
+                return Ok(VerifiedPath { certificates, anchor: None });
+            }
+        };
+        let leaf = parse(leaf)?;
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let leaf_verdict = step::check_leaf(&leaf, purpose, now)
+            .and_then(|()| name.map_or(Ok(()), |name| step::check_name(&leaf, name)));
+        let inputs = Inputs { provider, anchors, purpose, max_depth, now };
+        let mut search = Search::new(inputs, leaf, leaf_verdict, intermediates);
+        let found = loop {
+            if let Progress::Done(verdict) = search.step() {
+                break verdict?;
+            }
+        };
+        let path = found.positions.iter().filter_map(|i| chain.get(*i));
+        let certificates = path.map(|c| CertificateDer::from(c.as_ref())).collect();
+        Ok(VerifiedPath { certificates, anchor: Some(found.anchor) })
+    }
+}
+
+/// RFC 9846 §4.5.1.2: whether the certificate's key may sign at all: no keyUsage, or one with digitalSignature. This
+/// holds whatever the verdict on the chain is.
+pub(crate) fn leaf_may_sign(certificate: &CertificateDer<'_>) -> Result<(), CertificateError> {
+    Ok(step::may_sign(&parse(certificate)?)?)
+}
+
+/// The DER SubjectPublicKeyInfo of a certificate.
+pub(crate) fn subject_public_key_info<'a>(
+    certificate: &'a CertificateDer<'_>,
+) -> Result<&'a [u8], CertificateError> {
+    Ok(parse(certificate)?.spki)
+}
+
+/// Whether a key of this SubjectPublicKeyInfo can make signatures of `scheme` in a CertificateVerify.
+pub(crate) fn key_fits(spki: &[u8], scheme: SignatureScheme) -> bool {
+    KeyKind::of(spki).fits(scheme)
+}
+
+/// Whether the certificate's subjectAltName covers `name`.
+pub(crate) fn is_for_name(certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> bool {
+    let names = Certificate::parse(certificate).ok().and_then(|c| c.extensions.subject_alt_name);
+    names.is_some_and(|names| names.cover(name))
+}
+
+/// What the certificate is signed with: the contents of its AlgorithmIdentifier. `None` if it is self-issued, so that
+/// nobody checks its signature (RFC 9846 §4.3.3), or does not parse.
+pub(crate) fn signature_algorithm<'a>(certificate: &'a CertificateDer<'_>) -> Option<&'a [u8]> {
+    let certificate = Certificate::parse(certificate).ok()?;
+    (!certificate.is_self_issued()).then_some(certificate.algorithm)
+}
+
+/// The DER issuer Name, with its tag.
+pub(crate) fn issuer<'a>(certificate: &'a CertificateDer<'_>) -> Option<&'a [u8]> {
+    Certificate::parse(certificate).ok().map(|c| c.issuer)
+}
+
+fn parse<'a>(certificate: &'a CertificateDer<'_>) -> Result<Certificate<'a>, CertificateError> {
+    let parsed = Certificate::parse(certificate);
+    parsed.map_err(|what| CertificateReason::Malformed { what }.into())
+}
+
+/// More than any chain that is in use: the longest public ones have three, private ones seldom five.
+const DEFAULT_MAX_DEPTH: usize = 10;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn certificate(params: rcgen::CertificateParams) -> (CertificateDer<'static>, Vec<u8>) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let der = params.self_signed(&key).unwrap().der().clone();
+        (der, rcgen::PublicKeyData::subject_public_key_info(&key))
+    }
+
+    #[test]
+    fn what_credentials_ask() {
+        let params = rcgen::CertificateParams::new(["*.example.com".to_owned()]).unwrap();
+        let (der, spki) = certificate(params);
+        assert_eq!(subject_public_key_info(&der).unwrap(), spki);
+        assert!(key_fits(&spki, SignatureScheme::ecdsa_secp256r1_sha256));
+        assert!(!key_fits(&spki, SignatureScheme::ecdsa_secp384r1_sha384));
+        assert!(is_for_name(&der, &"www.example.com".try_into().unwrap()));
+        assert!(!is_for_name(&der, &"example.com".try_into().unwrap()));
+        let anchors = TrustAnchors::from_certificates([der.clone(), der.clone()]);
+        assert_eq!(anchors.subjects(), [issuer(&der).unwrap()]);
+    }
+
+    #[test]
+    fn a_key_that_may_not_sign() {
+        let mut params = rcgen::CertificateParams::new(["a.example".to_owned()]).unwrap();
+        leaf_may_sign(&certificate(params.clone()).0).unwrap();
+        params.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
+        leaf_may_sign(&certificate(params.clone()).0).unwrap();
+        params.key_usages = vec![rcgen::KeyUsagePurpose::KeyEncipherment];
+        let error = leaf_may_sign(&certificate(params).0).unwrap_err();
+        assert_eq!(error.reason.code(), "key-usage");
+    }
+
+    /// Every truncation and every changed byte is refused or read, and never a panic.
+    #[test]
+    fn hostile_bytes() {
+        let mut params = rcgen::CertificateParams::new(["a.example".to_owned()]).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(1));
+        params.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+        params.name_constraints = Some(rcgen::NameConstraints {
+            permitted_subtrees: vec![rcgen::GeneralSubtree::DnsName("example".into())],
+            excluded_subtrees: vec![rcgen::GeneralSubtree::Rfc822Name("b.example".into())],
+        });
+        let der = certificate(params).0;
+        let name = "a.example".try_into().unwrap();
+        for len in 0..der.len() {
+            let cut = CertificateDer::from(der.get(..len).unwrap());
+            assert!(subject_public_key_info(&cut).is_err());
+        }
+        for at in 0..der.len() {
+            for flip in [1, 0x20, 0x80, 0xff] {
+                let mut changed = der.to_vec();
+                *changed.get_mut(at).unwrap() ^= flip;
+                let changed = CertificateDer::from(changed);
+                let _ = is_for_name(&changed, &name);
+                let anchors = TrustAnchors::from_certificates([changed.clone()]);
+                assert_eq!(anchors.len() + anchors.ignored(), 1);
+                if let Ok(parsed) = Certificate::parse(&changed) {
+                    let _ = report::subject(&parsed);
+                    let _ = constraint::Names::of(&parsed);
+                }
+            }
+        }
+    }
+}
