@@ -1,0 +1,115 @@
+//! Decisions that may take time: one mechanism for both roles.
+//!
+//! Each decision has a default that the configuration holds. If the configuration says so ([`Ask`](crate::Ask)), or a
+//! credential's key is elsewhere, the connection stops instead, says [`Event::Ask`](crate::Event::Ask) with the
+//! [`Question`], and goes on when [`Connection::answer`](crate::Connection::answer) brings the [`Answer`]: at once, or
+//! hours later, from another thread or another machine.
+
+use std::sync::Arc;
+
+use pki_types::{CertificateDer, ServerName};
+
+use crate::codepoints::{Alert, SignatureScheme};
+use crate::config::{ServerConfig, checked_alpn};
+use crate::credential::Credential;
+use crate::error::{CertificateError, Error};
+use crate::message::ClientHelloView;
+
+/// What the connection wants to know. Every question can be answered with [`Answer::UseConfig`] or [`Answer::Refuse`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Question {
+    /// Server: which configuration, credential and protocols for this ClientHello? [`Answer::Choose`].
+    ClientHello(ClientHelloView),
+    /// A signature by this credential's key. [`Answer::Signature`].
+    Signature(SignatureRequest),
+    /// Is the peer who these certificates say it should be? [`Answer::Accept`] or [`Answer::Reject`].
+    Verdict(PeerCertificates),
+}
+
+/// The kind of a [`Question`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Waiting {
+    /// For [`Answer::Choose`].
+    ClientHello,
+    /// For [`Answer::Signature`].
+    Signature,
+    /// For [`Answer::Accept`] or [`Answer::Reject`].
+    Verdict,
+}
+
+/// What the application says to a [`Question`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Answer {
+    /// Any question: do what the configuration holds.
+    UseConfig,
+    /// Any question: end the connection with this alert.
+    Refuse(Alert),
+    /// To [`Question::ClientHello`].
+    Choose(Choice),
+    /// To [`Question::Signature`]: the signature, as it goes into CertificateVerify.
+    Signature(Vec<u8>),
+    /// To [`Question::Verdict`]: the peer is who it should be.
+    Accept,
+    /// To [`Question::Verdict`]: it is not, and this is why.
+    Reject(CertificateError),
+}
+
+/// What a server uses for one connection; whatever is not set comes from its configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    pub(crate) config: Option<Arc<ServerConfig>>,
+    pub(crate) credential: Option<Arc<Credential>>,
+    pub(crate) alpn: Option<Vec<Vec<u8>>>,
+}
+
+impl Choice {
+    /// Everything from this configuration, in place of the one that the connection was made with.
+    #[must_use]
+    pub fn with_config(mut self, config: Arc<ServerConfig>) -> Self {
+        self.config = Some(config);
+        self
+    }
+
+    /// This credential.
+    #[must_use]
+    pub fn with_credential(mut self, credential: Arc<Credential>) -> Self {
+        self.credential = Some(credential);
+        self
+    }
+
+    /// These application protocols, most preferred first; none means that ALPN is not negotiated.
+    ///
+    /// # Errors
+    /// [`Misuse::Config`](crate::Misuse::Config) if a name is empty or over 255 bytes long.
+    pub fn with_alpn(mut self, protocols: &[&[u8]]) -> Result<Self, Error> {
+        self.alpn = Some(checked_alpn(protocols)?);
+        Ok(self)
+    }
+}
+
+/// A signature that somebody else is to make (RFC 9846 §4.5.2).
+#[derive(Clone, Debug)]
+pub struct SignatureRequest {
+    /// Whose key.
+    pub credential: Arc<Credential>,
+    /// With which scheme.
+    pub scheme: SignatureScheme,
+    /// Over these bytes, which are not hashed yet. They hold no secret.
+    pub message: Vec<u8>,
+}
+
+/// What the peer showed of itself.
+#[derive(Clone, Debug, Default)]
+pub struct PeerCertificates {
+    /// The chain, leaf first, as it came.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// The name that the server should have; `None` on a server, whose clients have none.
+    pub name: Option<ServerName<'static>>,
+    /// The stapled OCSP response, not checked; empty if there is none.
+    pub ocsp: Vec<u8>,
+    /// The signed certificate timestamps, not checked.
+    pub scts: Vec<Vec<u8>>,
+}
