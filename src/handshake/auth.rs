@@ -1,0 +1,272 @@
+//! What both roles do to authenticate: Certificate, CertificateVerify and Finished (RFC 9846 §4.5).
+
+use std::sync::Arc;
+
+use pki_types::{CertificateDer, ServerName, UnixTime};
+
+use super::{Effect, Effects, Summary, ensure};
+use crate::codepoints::{ExtensionType, SignatureScheme};
+use crate::config::Common;
+use crate::credential::{Credential, Key};
+use crate::crypto::HashValue;
+use crate::decision::{Answer, PeerCertificates, Question, SignatureRequest};
+use crate::error::{CertificateError, Error, Limit, Misuse, Violation};
+use crate::key_schedule::finished_mac;
+use crate::message::{
+    Certificate, CertificateVerify, EntryExtensions, Finished, write_certificate,
+    write_certificate_verify, write_finished,
+};
+use crate::secret::{Secret, constant_time_eq};
+use crate::transcript::Transcript;
+use crate::verify::{self, Purpose, Verifier};
+
+/// Which side a signature or MAC is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Client,
+    Server,
+}
+
+impl Side {
+    /// RFC 9846 §4.5.2: the context string of its CertificateVerify.
+    fn context(self) -> &'static [u8] {
+        match self {
+            Self::Client => b"TLS 1.3, client CertificateVerify",
+            Self::Server => b"TLS 1.3, server CertificateVerify",
+        }
+    }
+
+    /// What the other side checks of its certificate.
+    fn purpose(self) -> Purpose {
+        match self {
+            Self::Client => Purpose::Client,
+            Self::Server => Purpose::Server,
+        }
+    }
+}
+
+/// RFC 9846 §4.5.2: what CertificateVerify signs.
+pub(crate) fn signed_content(side: Side, transcript: &HashValue) -> Vec<u8> {
+    let mut content = vec![0x20; 64];
+    content.extend_from_slice(side.context());
+    content.push(0);
+    content.extend_from_slice(transcript.as_ref());
+    content
+}
+
+/// Checks a Certificate message of the peer against the handshake, and takes out what there is to judge.
+pub(crate) fn on_certificate(
+    common: &Common,
+    message: &Certificate<'_>,
+    name: Option<ServerName<'static>>,
+    was_asked: impl Fn(ExtensionType) -> bool,
+) -> Result<PeerCertificates, Error> {
+    // RFC 9846 §4.5.1: in the handshake the context is empty on both sides.
+    ensure(message.context.is_empty(), Violation::CertificateContext)?;
+    if message.entries.len() > common.limits.chain_length {
+        return Err(Limit::ChainLength.into());
+    }
+    for entry in &message.entries {
+        // RFC 9846 §4.5.1: extensions answer to those of the ClientHello or CertificateRequest.
+        entry.extensions.ensure_solicited(&was_asked)?;
+    }
+
+    let mut peer = PeerCertificates { name, ..PeerCertificates::default() };
+    for entry in &message.entries {
+        peer.chain.push(CertificateDer::from(entry.certificate.to_vec()));
+    }
+    if let Some(leaf) = message.entries.first() {
+        peer.ocsp = leaf.ocsp.to_vec();
+        peer.scts = leaf.scts.iter().map(|sct| sct.to_vec()).collect();
+    }
+    Ok(peer)
+}
+
+/// Takes the verdict on the peer's chain: by the application's answer, or by the verifier of the configuration.
+pub(crate) fn judge(
+    common: &Common,
+    verifier: &Verifier,
+    side: Side,
+    peer: &PeerCertificates,
+    answer: Answer,
+    now: UnixTime,
+) -> Result<(), Error> {
+    match answer {
+        Answer::Accept => Ok(()),
+        Answer::Reject(error) => Err(Error::Certificate(error)),
+        Answer::Refuse(alert) => Err(Error::Refused(alert)),
+        _ => {
+            let (provider, name) = (&common.provider, peer.name.as_ref());
+            verifier.verify(provider, &peer.chain, side.purpose(), name, now)?;
+            Ok(())
+        }
+    }
+}
+
+/// The key of the peer's leaf, once it is known that the leaf may sign with it at all.
+pub(crate) fn leaf_key(peer: &PeerCertificates) -> Result<Vec<u8>, CertificateError> {
+    match peer.chain.first() {
+        Some(leaf) => {
+            verify::leaf_may_sign(leaf)?;
+            verify::subject_public_key_info(leaf).map(<[u8]>::to_vec)
+        }
+        None => Ok(Vec::new()),
+    }
+}
+
+/// RFC 9846 §4.5.2: checks the peer's proof that it holds the key of its certificate.
+pub(crate) fn on_certificate_verify(
+    common: &Common,
+    side: Side,
+    message: &CertificateVerify<'_>,
+    offered: &[SignatureScheme],
+    spki: &[u8],
+    transcript: &HashValue,
+) -> Result<(), Error> {
+    let scheme = message.scheme;
+    // RFC 9846 §4.3.3: PKCS#1 v1.5 and SHA-1 are for certificates only, offered or not.
+    let allowed = offered.contains(&scheme) && scheme.is_for_handshake();
+    ensure(allowed, Violation::UnofferedSignatureScheme)?;
+    ensure(verify::key_fits(spki, scheme), Violation::SignatureSchemeMismatch)?;
+    let content = signed_content(side, transcript);
+    let verified = common.provider.verify_handshake(scheme, spki, &content, message.signature);
+    ensure(verified.is_ok(), Violation::BadSignature)
+}
+
+/// RFC 9846 §4.5.3: checks the peer's MAC over everything before it.
+pub(crate) fn check_finished(
+    transcript: &Transcript,
+    traffic_secret: &Secret,
+    message: &Finished<'_>,
+) -> Result<(), Error> {
+    let expected = finished_mac(transcript.algorithm(), traffic_secret, &transcript.current());
+    let genuine = constant_time_eq(expected.expose(), message.verify_data);
+    ensure(genuine, Violation::BadFinished)
+}
+
+/// Sends our Finished.
+pub(crate) fn send_finished(
+    common: &Common,
+    transcript: &mut Transcript,
+    traffic_secret: &Secret,
+    fx: &mut Effects,
+) -> Result<(), Error> {
+    let mac = finished_mac(transcript.algorithm(), traffic_secret, &transcript.current());
+    fx.send(common, transcript, write_finished(mac.expose())?);
+    Ok(())
+}
+
+/// What the peer says about the certificates that it wants to see (RFC 9846 §4.5.1.2).
+#[derive(Default)]
+pub(crate) struct Wishes {
+    /// For CertificateVerify.
+    pub(crate) schemes: Vec<SignatureScheme>,
+    /// For certificates, if that is something else.
+    pub(crate) certificate_schemes: Option<Vec<SignatureScheme>>,
+    /// DER names of authorities.
+    pub(crate) authorities: Vec<Vec<u8>>,
+    /// The name that the certificate should have.
+    pub(crate) name: Option<ServerName<'static>>,
+}
+
+/// The credential that suits the peer best, with the scheme to sign with, and whether it has the wanted name.
+///
+/// It has to be able to sign with what the peer verifies. Beyond that, in this order: it has the name; its chain is signed
+/// with what the peer verifies; one of the wanted authorities stands behind it; it comes first. So there is always one, if
+/// one is of any use: authorities are a hint (RFC 9846 §4.3.4) and may leave out an intermediate that the peer knows.
+pub(crate) fn choose_credential(
+    common: &Common,
+    credentials: &[Arc<Credential>],
+    wishes: &Wishes,
+) -> Option<(Arc<Credential>, SignatureScheme, bool)> {
+    let schemes = &wishes.schemes;
+    let usable = credentials.iter().filter_map(|c| Some((c, c.scheme_for(schemes)?)));
+    let mut usable: Vec<_> = usable.collect();
+    if let [(credential, scheme)] = usable[..]
+        && wishes.name.is_none()
+    {
+        return Some((credential.clone(), scheme, false));
+    }
+    let accepted = wishes.certificate_schemes.as_ref().unwrap_or(schemes);
+    usable.reverse(); // Of equals max_by_key takes the last.
+    let merits = |credential: &Credential| {
+        let named = wishes.name.as_ref().is_some_and(|name| credential.is_for(name));
+        let signed = credential.is_signed_with(&common.provider, accepted);
+        (named, signed, credential.is_from(&wishes.authorities))
+    };
+    let judged =
+        usable.into_iter().map(|(credential, scheme)| (merits(credential), credential, scheme));
+    let ((named, ..), credential, scheme) = judged.max_by_key(|(merits, ..)| *merits)?;
+    Some((credential.clone(), scheme, named))
+}
+
+/// Sends our Certificate: of `credential`, or none (which only a client may).
+pub(crate) fn send_certificate(
+    common: &Common,
+    transcript: &mut Transcript,
+    credential: Option<&Credential>,
+    (wants_status, wants_scts): (bool, bool),
+    fx: &mut Effects,
+) -> Result<(), Error> {
+    let message = match credential {
+        Some(credential) => {
+            let leaf = EntryExtensions {
+                ocsp: credential.ocsp().filter(|_| wants_status),
+                scts: credential.scts().filter(|_| wants_scts),
+            };
+            write_certificate(&[], credential.chain(), leaf)?
+        }
+        None => write_certificate(&[], &[], EntryExtensions::default())?,
+    };
+    fx.send(common, transcript, message);
+    Ok(())
+}
+
+/// Our signature: what it takes, until it is there.
+pub(crate) struct PendingSignature {
+    pub(crate) request: SignatureRequest,
+}
+
+impl PendingSignature {
+    pub(crate) fn new(
+        side: Side,
+        credential: Arc<Credential>,
+        scheme: SignatureScheme,
+        transcript: &Transcript,
+    ) -> Self {
+        let message = signed_content(side, &transcript.current());
+        Self { request: SignatureRequest { credential, scheme, message } }
+    }
+
+    /// Whether somebody else has to sign.
+    pub(crate) fn must_ask(&self, common: &Common) -> bool {
+        common.ask.signature || matches!(self.request.credential.key(), Key::External(_))
+    }
+
+    /// Asks for it.
+    pub(crate) fn ask(&self, fx: &mut Effects) {
+        fx.push(Effect::Ask(Question::Signature(self.request.clone())));
+    }
+
+    /// Sends CertificateVerify with the signature that `answer` brings, or with one by our own key.
+    pub(crate) fn finish(
+        self,
+        common: &Common,
+        transcript: &mut Transcript,
+        summary: &mut Summary,
+        answer: Answer,
+        fx: &mut Effects,
+    ) -> Result<(), Error> {
+        let SignatureRequest { credential, scheme, message } = self.request;
+        let signature = match (answer, credential.key()) {
+            (Answer::Signature(signature), _) => signature,
+            (Answer::Refuse(alert), _) => return Err(Error::Refused(alert)),
+            (_, Key::Local(key)) => key.sign(scheme, &message, &*common.provider.rng)?,
+            // The connection does not let this answer through: there is no key here to use.
+            (_, Key::External(_)) => return Err(Misuse::UnexpectedAnswer.into()),
+        };
+        fx.send(common, transcript, write_certificate_verify(scheme, &signature)?);
+        summary.own_scheme = Some(scheme);
+        Ok(())
+    }
+}

@@ -1,0 +1,238 @@
+//! The client's authentication: the server's certificate, its proof, and ours if it is asked for (RFC 9846 §4.4.2, §4.5).
+
+use super::State;
+use super::hello::Flow;
+use crate::codepoints::SignatureScheme;
+use crate::crypto::HashValue;
+use crate::decision::{Answer, PeerCertificates, Question};
+use crate::error::{Error, Violation};
+use crate::handshake::auth::{
+    PendingSignature, Side, Wishes, check_finished, choose_credential, judge, leaf_key,
+    on_certificate, on_certificate_verify, send_certificate, send_finished,
+};
+use crate::handshake::{Effect, Effects, Established, ensure, log_secret};
+use crate::message::{Certificate, CertificateRequest, CertificateVerify, Finished};
+
+/// EncryptedExtensions has come; CertificateRequest may, and Certificate must.
+pub(crate) struct WaitCertificateRequest {
+    pub(super) flow: Flow,
+}
+
+/// What the server wants to see of us.
+struct Request {
+    wishes: Wishes,
+    wants_status: bool,
+    wants_scts: bool,
+}
+
+impl WaitCertificateRequest {
+    /// RFC 9846 §4.4.2
+    pub(super) fn on_certificate_request(
+        mut self,
+        message: &CertificateRequest<'_>,
+    ) -> Result<State, Error> {
+        ensure(message.context.is_empty(), Violation::RequestContextNotEmpty)?;
+
+        self.flow.transcript.add(message.raw);
+        let request = Some(Request {
+            wishes: Wishes {
+                schemes: message.schemes.iter().map(SignatureScheme).collect(),
+                certificate_schemes: message
+                    .certificate_schemes
+                    .map(|list| list.iter().map(SignatureScheme).collect()),
+                authorities: message.authorities.iter().map(|name| name.to_vec()).collect(),
+                name: None,
+            },
+            wants_status: message.wants_status,
+            wants_scts: message.wants_scts,
+        });
+
+        Ok(State::WaitCertificate(WaitCertificate { flow: self.flow, request }))
+    }
+
+    /// Certificate has come at once: we are not asked for ours.
+    pub(super) fn without_request(self) -> WaitCertificate {
+        WaitCertificate { flow: self.flow, request: None }
+    }
+}
+
+/// The server's Certificate must come next.
+pub(crate) struct WaitCertificate {
+    flow: Flow,
+    request: Option<Request>,
+}
+
+impl WaitCertificate {
+    /// RFC 9846 §4.5.1
+    pub(super) fn on_certificate(
+        mut self,
+        message: &Certificate<'_>,
+        fx: &mut Effects,
+    ) -> Result<State, Error> {
+        let client = &self.flow.client;
+        let common = &client.config.common;
+        let name = Some(client.name.clone());
+        let peer = on_certificate(common, message, name, |kind| client.offer.has(kind))?;
+        ensure(!peer.chain.is_empty(), Violation::EmptyServerCertificate)?;
+        let spki = leaf_key(&peer)?;
+
+        let ask = common.ask.verdict;
+        self.flow.transcript.add(message.raw);
+        let next = WaitVerdict { flow: self.flow, request: self.request, peer, spki };
+
+        if ask {
+            fx.push(Effect::Ask(Question::Verdict(next.peer.clone())));
+            return Ok(State::WaitVerdict(next));
+        }
+        next.on_verdict(Answer::UseConfig, fx)
+    }
+}
+
+/// Somebody else judges the server's certificates.
+pub(crate) struct WaitVerdict {
+    flow: Flow,
+    request: Option<Request>,
+    peer: PeerCertificates,
+    spki: Vec<u8>,
+}
+
+impl WaitVerdict {
+    /// The verdict is there, or is to be taken by the configuration.
+    pub(super) fn on_verdict(mut self, answer: Answer, fx: &mut Effects) -> Result<State, Error> {
+        let config = &self.flow.client.config;
+        judge(&config.common, &config.verifier, Side::Server, &self.peer, answer, fx.now)?;
+
+        let summary = &mut self.flow.summary;
+        summary.peer_chain = self.peer.chain;
+        summary.peer_ocsp = self.peer.ocsp;
+        summary.peer_scts = self.peer.scts;
+
+        Ok(State::WaitCertificateVerify(WaitCertificateVerify {
+            flow: self.flow,
+            request: self.request,
+            spki: self.spki,
+        }))
+    }
+}
+
+/// The server's certificate is accepted; the proof that it is the server's must come next.
+pub(crate) struct WaitCertificateVerify {
+    flow: Flow,
+    request: Option<Request>,
+    spki: Vec<u8>,
+}
+
+impl WaitCertificateVerify {
+    /// RFC 9846 §4.5.2
+    pub(super) fn on_certificate_verify(
+        mut self,
+        message: &CertificateVerify<'_>,
+    ) -> Result<State, Error> {
+        let client = &self.flow.client;
+        let (common, offered) = (&client.config.common, &client.offer.schemes);
+        let hash = self.flow.transcript.current();
+        on_certificate_verify(common, Side::Server, message, offered, &self.spki, &hash)?;
+
+        self.flow.transcript.add(message.raw);
+        self.flow.summary.peer_scheme = Some(message.scheme);
+
+        Ok(State::WaitFinished(WaitFinished { flow: self.flow, request: self.request }))
+    }
+}
+
+/// The server is authenticated; its Finished must come next.
+pub(crate) struct WaitFinished {
+    flow: Flow,
+    request: Option<Request>,
+}
+
+impl WaitFinished {
+    /// RFC 9846 §4.5.3: receives application data from here on, and authenticates if asked to.
+    pub(super) fn on_finished(
+        mut self,
+        message: &Finished<'_>,
+        fx: &mut Effects,
+    ) -> Result<State, Error> {
+        check_finished(&self.flow.transcript, &self.flow.server_traffic(), message)?;
+
+        let flow = &mut self.flow;
+        flow.transcript.add(message.raw);
+        let server_hash = flow.transcript.current();
+        let theirs = flow.schedule().main().server_traffic(&server_hash);
+        log_secret(
+            &flow.client.config.common,
+            "SERVER_TRAFFIC_SECRET_0",
+            &flow.client.random,
+            &theirs,
+        );
+        fx.push(Effect::PeerFinished);
+        fx.push(Effect::ReadKey(flow.suite, theirs));
+        if std::mem::take(&mut flow.client.owes_change_cipher_spec) {
+            fx.push(Effect::ChangeCipherSpec);
+        }
+        let signature = match self.request {
+            Some(request) => request.answer(flow, fx)?,
+            None => None,
+        };
+
+        let Some(signature) = signature else {
+            return finish(self.flow, &server_hash, fx);
+        };
+        let ask = signature.must_ask(&self.flow.client.config.common);
+        let next = WaitSignature { flow: self.flow, server_hash, signature };
+        if ask {
+            next.signature.ask(fx);
+            return Ok(State::WaitSignature(next));
+        }
+        next.on_signature(Answer::UseConfig, fx)
+    }
+}
+
+impl Request {
+    /// Sends the certificate that suits the request, or none; says what is to be signed then.
+    fn answer(self, flow: &mut Flow, fx: &mut Effects) -> Result<Option<PendingSignature>, Error> {
+        let config = flow.client.config.clone();
+        let choice = choose_credential(&config.common, &config.credentials, &self.wishes);
+        let credential = choice.as_ref().map(|(credential, ..)| &**credential);
+        let wants = (self.wants_status, self.wants_scts);
+        send_certificate(&config.common, &mut flow.transcript, credential, wants, fx)?;
+        Ok(choice.map(|(credential, scheme, _)| {
+            PendingSignature::new(Side::Client, credential, scheme, &flow.transcript)
+        }))
+    }
+}
+
+/// Certificate is sent; somebody else signs the proof.
+pub(crate) struct WaitSignature {
+    flow: Flow,
+    server_hash: HashValue,
+    signature: PendingSignature,
+}
+
+impl WaitSignature {
+    /// The signature is there, or is to be made with our own key.
+    pub(super) fn on_signature(mut self, answer: Answer, fx: &mut Effects) -> Result<State, Error> {
+        let flow = &mut self.flow;
+        let (common, transcript) = (&flow.client.config.common, &mut flow.transcript);
+        self.signature.finish(common, transcript, &mut flow.summary, answer, fx)?;
+
+        finish(self.flow, &self.server_hash, fx)
+    }
+}
+
+/// Sends Finished; application data goes both ways from here on. `server_hash` is the transcript up to the server's
+/// Finished, from which the application's secrets are derived (RFC 9846 §7.1).
+fn finish(mut flow: Flow, server_hash: &HashValue, fx: &mut Effects) -> Result<State, Error> {
+    let traffic_secret = flow.client_traffic();
+    let common = &flow.client.config.common;
+    send_finished(common, &mut flow.transcript, &traffic_secret, fx)?;
+    let main = flow.schedule().main();
+    let ours = main.client_traffic(server_hash);
+    let exporter = main.exporter(server_hash);
+    log_secret(common, "CLIENT_TRAFFIC_SECRET_0", &flow.client.random, &ours);
+    log_secret(common, "EXPORTER_SECRET", &flow.client.random, exporter.secret());
+    fx.push(Effect::WriteKey(flow.suite, ours));
+    fx.push(Effect::Complete(Box::new(Established { summary: flow.summary, exporter })));
+
+    Ok(State::Connected)
+}

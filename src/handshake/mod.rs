@@ -1,0 +1,162 @@
+//! The handshake (RFC 9846 §4): two state machines that consume messages and answers, and push ordered effects.
+//!
+//! A handler checks, works, and returns the next state. It never touches records: [`Effects`] says what is to happen,
+//! and the connection, or a QUIC stack, makes it happen.
+
+pub(crate) mod auth;
+pub(crate) mod client;
+pub(crate) mod post;
+pub(crate) mod server;
+
+use std::sync::Arc;
+
+use pki_types::{CertificateDer, ServerName, UnixTime};
+
+use crate::codepoints::{CipherSuiteId, NamedGroup, ProtocolVersion, SignatureScheme};
+use crate::config::{Common, ServerConfig};
+use crate::crypto::CipherSuite;
+use crate::decision::{Answer, Question};
+use crate::error::{Error, Violation};
+use crate::key_schedule::Exporter;
+use crate::message::Message;
+use crate::secret::Secret;
+use crate::transcript::Transcript;
+
+/// What moves a state machine: a message of the peer, or an answer of the application.
+pub(crate) enum Input<'a> {
+    Message(Message<'a>),
+    Answer(Answer),
+}
+
+impl Input<'_> {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Message(message) => message.name(),
+            Self::Answer(_) => "an answer",
+        }
+    }
+}
+
+/// What a transition wants done.
+pub(crate) enum Effect {
+    /// Send this handshake message, in one flight with those around it.
+    Send(Vec<u8>),
+    /// Send the message that makes middleboxes believe in TLS 1.2.
+    ChangeCipherSpec,
+    /// From here on send under this traffic secret.
+    WriteKey(&'static CipherSuite, Secret),
+    /// From here on receive under this traffic secret. Nothing may be left of the record that led here.
+    ReadKey(&'static CipherSuite, Secret),
+    /// The peer's flight ends here: nothing may be left of its record.
+    EndOfFlight,
+    /// The peer may send change_cipher_spec, until it has sent Finished.
+    PeerHello,
+    /// The peer has sent Finished.
+    PeerFinished,
+    /// Go by these settings from here on: another configuration was chosen.
+    Configure(Arc<ServerConfig>),
+    /// Ask the application, and wait.
+    Ask(Question),
+    /// The handshake is complete.
+    Complete(Box<Established>),
+}
+
+/// What a transition wants done, in order; and what it may know of the world.
+pub(crate) struct Effects {
+    pub(crate) now: UnixTime,
+    list: Vec<Effect>,
+}
+
+impl Effects {
+    pub(crate) fn new(now: UnixTime) -> Self {
+        Self { now, list: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, effect: Effect) {
+        self.list.push(effect);
+    }
+
+    pub(crate) fn into_list(self) -> Vec<Effect> {
+        self.list
+    }
+
+    /// Adds a message of ours to the transcript and sends it.
+    pub(crate) fn send(&mut self, common: &Common, transcript: &mut Transcript, message: Vec<u8>) {
+        let message = common.finished_message(message);
+        transcript.add(&message);
+        self.push(Effect::Send(message));
+    }
+}
+
+/// What a complete handshake leaves behind.
+pub(crate) struct Established {
+    pub(crate) summary: Summary,
+    pub(crate) exporter: Exporter,
+}
+
+/// What was negotiated.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Summary {
+    /// The protocol version, which is TLS 1.3.
+    pub version: ProtocolVersion,
+    /// The cipher suite.
+    pub suite: CipherSuiteId,
+    /// The key exchange group.
+    pub group: Option<NamedGroup>,
+    /// What the peer signed its CertificateVerify with; `None` if it did not authenticate.
+    pub peer_scheme: Option<SignatureScheme>,
+    /// What we signed ours with; `None` if we did not authenticate.
+    pub own_scheme: Option<SignatureScheme>,
+    /// The application protocol (RFC 7301).
+    pub alpn: Option<Vec<u8>>,
+    /// On a client the name that it connected to. On a server the DNS name that the client sent.
+    pub server_name: Option<ServerName<'static>>,
+    /// The peer's certificates, leaf first, as they came; empty if it did not authenticate.
+    pub peer_chain: Vec<CertificateDer<'static>>,
+    /// The OCSP response that came with the peer's leaf; empty if there was none. It is not checked.
+    pub peer_ocsp: Vec<u8>,
+    /// The certificate timestamps that came with the peer's leaf. They are not checked.
+    pub peer_scts: Vec<Vec<u8>>,
+    /// Whether an earlier session was resumed.
+    pub resumed: bool,
+    /// Whether it took a HelloRetryRequest, and so a round trip more.
+    pub retried: bool,
+}
+
+impl Summary {
+    /// Whether the key exchange resists a quantum computer.
+    #[must_use]
+    pub fn is_post_quantum(&self) -> bool {
+        self.group.is_some_and(NamedGroup::is_post_quantum)
+    }
+
+    fn new(suite: &'static CipherSuite, group: NamedGroup, retried: bool) -> Self {
+        Self {
+            version: ProtocolVersion::TLSv1_3,
+            suite: suite.id,
+            group: Some(group),
+            peer_scheme: None,
+            own_scheme: None,
+            alpn: None,
+            server_name: None,
+            peer_chain: Vec::new(),
+            peer_ocsp: Vec::new(),
+            peer_scts: Vec::new(),
+            resumed: false,
+            retried,
+        }
+    }
+}
+
+/// One MUST of the RFC: `ensure(what it requires, the rule that is broken otherwise)?`
+pub(crate) fn ensure(holds: bool, broken: Violation) -> Result<(), Error> {
+    if holds { Ok(()) } else { Err(broken.into()) }
+}
+
+/// Who writes which secret into the key log.
+pub(crate) fn log_secret(common: &Common, label: &str, client_random: &[u8; 32], secret: &Secret) {
+    if let Some(key_log) = &common.key_log {
+        key_log.log(label, client_random, secret.expose());
+    }
+}

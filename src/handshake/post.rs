@@ -1,0 +1,59 @@
+//! Messages after the handshake (RFC 9846 §4.7), and how many of them a peer may send.
+
+use crate::config::Limits;
+use crate::error::{Error, Limit};
+use crate::message::Message;
+
+/// Who we are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Client,
+    Server,
+}
+
+/// What a message after the handshake asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PostHandshake {
+    /// A ticket, which a client that does not resume ignores (RFC 9846 §4.7.1).
+    Ticket,
+    /// The peer's next record is under its next key; if `requested`, ours has to change too (RFC 9846 §4.7.3).
+    KeyUpdate { requested: bool },
+}
+
+/// Counts what comes after the handshake without any application data in between.
+pub(crate) struct PostCounter {
+    role: Role,
+    pub(crate) limits: Limits,
+    messages: u32,
+    key_updates: u32,
+}
+
+impl PostCounter {
+    pub(crate) fn new(role: Role, limits: Limits) -> Self {
+        Self { role, limits, messages: 0, key_updates: 0 }
+    }
+
+    /// Application data has come: whoever sends it is not just keeping us busy.
+    pub(crate) fn on_data(&mut self) {
+        (self.messages, self.key_updates) = (0, 0);
+    }
+
+    /// The whole table of what may come, and nothing else.
+    pub(crate) fn on_message(&mut self, message: &Message<'_>) -> Result<PostHandshake, Error> {
+        self.messages += 1;
+        if self.messages > self.limits.post_handshake {
+            return Err(Limit::PostHandshake.into());
+        }
+        match (self.role, message) {
+            (Role::Client, Message::NewSessionTicket(_)) => Ok(PostHandshake::Ticket),
+            (_, Message::KeyUpdate(update)) => {
+                self.key_updates += 1;
+                match self.key_updates <= self.limits.key_updates {
+                    true => Ok(PostHandshake::KeyUpdate { requested: update.requested }),
+                    false => Err(Limit::KeyUpdates.into()),
+                }
+            }
+            _ => Err(Error::unexpected("CONNECTED", message.name())),
+        }
+    }
+}
