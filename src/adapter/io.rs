@@ -1,0 +1,1 @@
+//! A blocking stream over any `Read + Write`.

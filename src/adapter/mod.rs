@@ -1,0 +1,4 @@
+//! Adapters: the connection on top of something that moves bytes. Each is behind a feature, and nothing below knows of it.
+
+#[cfg(feature = "io")]
+pub mod io;

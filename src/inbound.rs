@@ -1,0 +1,155 @@
+//! What a connection and the receiving half of one have in common: alerts, and messages after the handshake.
+
+use std::collections::VecDeque;
+
+use crate::codepoints::{Alert, HandshakeType};
+use crate::config::Limits;
+use crate::decision::Question;
+use crate::error::{Error, Limit, Violation};
+use crate::handshake::post::{PostCounter, PostHandshake, Role};
+use crate::message::{self, Message};
+use crate::record::{ChangeCipherSpecRule, ReadSide};
+
+/// What happened on a connection.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The application is asked, and the connection waits for its [`Answer`](crate::Answer).
+    Ask(Question),
+    /// The handshake is complete: both sides are authenticated as configured, and data can go both ways.
+    Connected,
+    /// The peer has sent close_notify: there will be no more data from it. Ours can still go (RFC 9846 §6.1).
+    PeerClosed,
+    /// The peer has changed its sending key. If it `requested` the same of us, it happens with our next data.
+    PeerUpdatedKeys {
+        /// Whether we were asked to change ours.
+        requested: bool,
+    },
+    /// The peer has given up the handshake for reasons of its own, and will close (RFC 9846 §6.1).
+    PeerCanceled,
+}
+
+/// The receiving direction, with what it has to tell.
+pub(crate) struct Inbound {
+    pub(crate) reader: ReadSide,
+    pub(crate) events: VecDeque<Event>,
+    pub(crate) peer_closed: bool,
+    limits: Limits,
+    post: PostCounter,
+    warnings: u32,
+}
+
+impl Inbound {
+    pub(crate) fn new(limits: Limits, role: Role, rule: ChangeCipherSpecRule) -> Self {
+        Self {
+            reader: ReadSide::new(limits, rule),
+            events: VecDeque::new(),
+            peer_closed: false,
+            limits,
+            post: PostCounter::new(role, limits),
+            warnings: 0,
+        }
+    }
+
+    /// From now on other limits apply.
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.post.limits = limits;
+        self.reader.limits = limits;
+    }
+
+    /// Application data has come.
+    pub(crate) fn on_data(&mut self) {
+        self.post.on_data();
+    }
+
+    pub(crate) fn on_alert(&mut self, alert: Alert, connected: bool) -> Result<(), Error> {
+        match alert {
+            // RFC 9846 §6.1: the peer's end. Within the handshake there is nothing left to wait for.
+            Alert::close_notify if connected => {
+                self.peer_closed = true;
+                self.events.push_back(Event::PeerClosed);
+                Ok(())
+            }
+            // RFC 9846 §6.1: ignored, close_notify follows.
+            Alert::user_canceled => {
+                self.warnings += 1;
+                if self.warnings > self.limits.warnings {
+                    return Err(Limit::Warnings.into());
+                }
+                self.events.push_back(Event::PeerCanceled);
+                Ok(())
+            }
+            // RFC 9846 §6.2: every other alert is fatal, unknown ones too, whatever its level says.
+            alert => Err(Error::PeerAlert(alert)),
+        }
+    }
+
+    /// Takes handshake bytes that came after the handshake. If the peer has changed its key, says whether it wants us to
+    /// change ours.
+    pub(crate) fn on_post_handshake_bytes(&mut self, data: &[u8]) -> Result<Option<bool>, Error> {
+        let mut partial = std::mem::take(&mut self.reader.partial);
+        let mut bytes = gather(&mut partial, data);
+        let mut update = None;
+        while let Some((raw, rest)) = next_message(&self.limits, bytes)? {
+            if let PostHandshake::KeyUpdate { requested } =
+                self.post.on_message(&Message::read(raw)?)?
+            {
+                // RFC 9846 §5.1: a key changes at the end of a record.
+                if !rest.is_empty() {
+                    return Err(Violation::KeyChangeMidRecord.into());
+                }
+                self.reader.update_key()?;
+                self.events.push_back(Event::PeerUpdatedKeys { requested });
+                update = Some(requested);
+            }
+            bytes = rest;
+        }
+        let left = bytes.len();
+        self.reader.partial = keep(partial, data, left);
+        Ok(update)
+    }
+}
+
+/// The handshake bytes to look at: those kept from before, with `data` behind them. Only a message that is split over
+/// records, or that has to wait, is ever copied.
+pub(crate) fn gather<'a>(partial: &'a mut Vec<u8>, data: &'a [u8]) -> &'a [u8] {
+    if partial.is_empty() {
+        return data;
+    }
+    partial.extend_from_slice(data);
+    partial
+}
+
+/// What is to be kept when the last `left` bytes of what [`gather`] gave are not used up.
+pub(crate) fn keep(mut partial: Vec<u8>, data: &[u8], left: usize) -> Vec<u8> {
+    if partial.is_empty() {
+        let used = data.len().saturating_sub(left);
+        return data.get(used..).unwrap_or_default().to_vec();
+    }
+    partial.drain(..partial.len().saturating_sub(left));
+    partial
+}
+
+/// A message, header included, and the bytes behind it; `None` if it is not whole yet.
+type MessageAndRest<'a> = Option<(&'a [u8], &'a [u8])>;
+
+/// The first whole message of `bytes`, and what follows it. One that is longer than the limits allow is refused by its
+/// header, before it is there.
+pub(crate) fn next_message<'a>(
+    limits: &Limits,
+    bytes: &'a [u8],
+) -> Result<MessageAndRest<'a>, Error> {
+    let [kind, a, b, c, ..] = *bytes else {
+        return Ok(None);
+    };
+    let len = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+    let max = match HandshakeType(kind) {
+        HandshakeType::certificate => limits.certificate_message,
+        _ => limits.handshake_message,
+    };
+    match len <= max {
+        true => Ok(bytes.split_at_checked(message::HEADER + len)),
+        false => Err(Limit::HandshakeMessage.into()),
+    }
+}
