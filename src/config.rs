@@ -221,7 +221,8 @@ macro_rules! common_setters {
             self
         }
 
-        /// The most bytes that one record of ours carries, 1 to 16,384 (which is the default).
+        /// The most bytes that one record of ours carries, 1 to 16,384 (which is the default). A KeyUpdate, of 5 bytes, and an
+        /// alert, of 2, are never cut.
         ///
         /// # Errors
         /// [`Misuse::Config`] outside that range.

@@ -19,7 +19,7 @@ use crate::decision::{Answer, Question, Waiting};
 use crate::error::{Error, Misuse, Violation};
 use crate::handshake::post::Role;
 use crate::handshake::{Effect, Effects, Established, Input, Summary, client, server};
-use crate::inbound::{Event, Inbound, gather, keep, next_message};
+use crate::inbound::{Event, Inbound, Read, gather, keep, next_message};
 use crate::key_schedule::traffic_key_bytes;
 use crate::message::Message;
 use crate::output::Output;
@@ -75,33 +75,6 @@ struct OpenQuestion {
     kind: Waiting,
     /// Whether the configuration can answer in its place.
     has_default: bool,
-}
-
-/// What one call to [`Connection::read`] did.
-#[must_use]
-#[derive(Debug)]
-pub enum Read<'b> {
-    /// Not a whole record yet: call again once `input` holds `need` bytes. Nothing was changed.
-    NeedMore {
-        /// The least length of `input` that could be a record.
-        need: usize,
-    },
-    /// A record was spent on the protocol itself; see [`Connection::poll_event`].
-    Control {
-        /// The bytes at the front of `input` that are spent.
-        used: usize,
-    },
-    /// Application bytes, decrypted where they lay in `input`; never none.
-    Data {
-        /// The bytes at the front of `input` that are spent.
-        used: usize,
-        /// The application bytes.
-        data: &'b mut [u8],
-    },
-    /// An answer is owed ([`Connection::waiting_for`]). Nothing was taken; call again after the answer.
-    Waiting,
-    /// The peer has closed its side. Nothing was taken, and whatever is left is to be ignored (RFC 9846 §6.1).
-    Closed,
 }
 
 impl Connection {

@@ -10,6 +10,34 @@ use crate::handshake::post::{PostCounter, PostHandshake, Role};
 use crate::message::{self, Message};
 use crate::record::{ChangeCipherSpecRule, ReadSide};
 
+/// What one call to [`Connection::read`](crate::Connection::read) did.
+#[must_use]
+#[derive(Debug)]
+pub enum Read<'b> {
+    /// Not a whole record yet: call again once `input` holds `need` bytes. Nothing was changed.
+    NeedMore {
+        /// The least length of `input` that could be a record.
+        need: usize,
+    },
+    /// A record was spent on the protocol itself; see [`Connection::poll_event`](crate::Connection::poll_event).
+    Control {
+        /// The bytes at the front of `input` that are spent.
+        used: usize,
+    },
+    /// Application bytes, decrypted where they lay in `input`; never none.
+    Data {
+        /// The bytes at the front of `input` that are spent.
+        used: usize,
+        /// The application bytes.
+        data: &'b mut [u8],
+    },
+    /// An answer is owed ([`Connection::waiting_for`](crate::Connection::waiting_for)). Nothing was taken; call again
+    /// after the answer.
+    Waiting,
+    /// The peer has closed its side. Nothing was taken, and whatever is left is to be ignored (RFC 9846 §6.1).
+    Closed,
+}
+
 /// What happened on a connection.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

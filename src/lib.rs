@@ -28,13 +28,13 @@ pub use self::config::{
     Ask, ClientAuth, ClientConfig, Limits, Padding, ServerConfig, ServerNamePolicy,
 };
 pub use self::connection::{
-    Connection, DirectionKeys, MAX_RECORD, RECORD_HEADER, RECORD_TRAILER, Read, TrafficKeys,
+    Connection, DirectionKeys, MAX_RECORD, RECORD_HEADER, RECORD_TRAILER, TrafficKeys,
 };
 pub use self::credential::Credential;
 pub use self::decision::{Answer, Choice, PeerCertificates, Question, SignatureRequest, Waiting};
 pub use self::error::*;
 pub use self::handshake::Summary;
-pub use self::inbound::Event;
+pub use self::inbound::{Event, Read};
 pub use self::key_log::KeyLog;
 pub use self::message::ClientHelloView;
 pub use self::output::{FixedOutput, Output};

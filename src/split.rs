@@ -6,10 +6,9 @@
 
 use std::fmt;
 
-use crate::connection::Read;
 use crate::error::{Error, Misuse};
 use crate::handshake::{Established, Summary};
-use crate::inbound::{Event, Inbound};
+use crate::inbound::{Event, Inbound, Read};
 use crate::output::Output;
 use crate::record::{Incoming, WriteSide};
 

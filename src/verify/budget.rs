@@ -14,8 +14,8 @@ pub(super) struct Budget {
 pub(super) struct Exhausted(pub(super) &'static str);
 
 impl Budget {
-    /// A signature is about to be checked. 64 are ten times what the most entangled real chains need, and some
-    /// milliseconds of work.
+    /// A signature is about to be checked. 32 are five times what the most entangled real chains need, and some
+    /// milliseconds of work (P-384: some tens).
     pub(super) fn signature(&mut self) -> Result<(), Exhausted> {
         spend(&mut self.signatures, 1, "signatures")
     }
@@ -33,7 +33,7 @@ impl Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { signatures: 64, candidates: 1_000, comparisons: 50_000 }
+        Self { signatures: 32, candidates: 1_000, comparisons: 50_000 }
     }
 }
 

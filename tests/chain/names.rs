@@ -1,0 +1,131 @@
+//! Names (RFC 9525) and name constraints. Their finer points are tested beside the code; here, that they are applied.
+
+use super::*;
+
+/// RFC 9525; the finer points are tested beside the code.
+#[test]
+fn names() {
+    let pki = Pki::new();
+    let no = |v| refused(v, "name-mismatch", Alert::certificate_unknown);
+    let leaf = |names: &[(u8, &[u8])]| pki.with_leaf(pki.leaf_draft().with(alt_names(names)));
+    leaf(&[(DNS, b"other.org"), (DNS, b"EXAMPLE.com")]).unwrap();
+    no(leaf(&[(DNS, b"www.example.com")]));
+    no(leaf(&[(DNS, b"*.com")]));
+    no(leaf(&[(URI, b"https://example.com")]));
+    // RFC 9525 §2: no common name, with or without a subjectAltName.
+    let common = Draft { subject: name("example.com"), ..pki.leaf_draft() };
+    no(pki.with_leaf(common.clone().without(SUBJECT_ALT_NAME)));
+    no(pki.with_leaf(common.with(alt_names(&[(EMAIL, b"a@example.com")]))));
+    let Err(CertificateReason::NameMismatch { wanted, present }) =
+        leaf(&[(DNS, b"a.org"), (IP, &[192, 0, 2, 1])])
+    else {
+        panic!()
+    };
+    assert_eq!(
+        (wanted.as_str(), present),
+        ("example.com", vec!["DNS:a.org".into(), "IP:192.0.2.1".into()])
+    );
+}
+
+#[test]
+fn addresses() {
+    let pki = Pki::new();
+    let chain = [pki.leaf_draft().with(alt_names(&[(IP, &[192, 0, 2, 1])])).sign(&pki.ica)];
+    let verifier = Verifier::new(TrustAnchors::from_certificates([pki.ica()]));
+    verify(&verifier, &chain, Purpose::Server, Some("192.0.2.1"), NOW).unwrap();
+    let error = verify(&verifier, &chain, Purpose::Server, Some("192.0.2.2"), NOW).unwrap_err();
+    assert_eq!(error.reason.code(), "name-mismatch");
+}
+
+/// RFC 5280 §4.2.1.10
+#[test]
+fn name_constraints() {
+    let pki = Pki::new();
+    let no = |v| refused(v, "name-constraint", Alert::certificate_unknown);
+    let good = || constraints(&[(DNS, b"example.com")], &[]);
+    let bad = || constraints(&[(DNS, b"other.org")], &[]);
+    pki.with_ica(Draft::ca(&pki.ica).with(good())).unwrap();
+    pki.with_root(Draft::ca(&pki.root).with(good())).unwrap();
+    no(pki.with_ica(Draft::ca(&pki.ica).with(bad())));
+    no(pki.with_root(Draft::ca(&pki.root).with(bad())));
+    // Every constrained CA has a say.
+    let ica = Draft::ca(&pki.ica).with(constraints(&[], &[(DNS, b"example.com")])).sign(&pki.root);
+    let root = Draft::ca(&pki.root).with(good()).sign(&pki.root);
+    no(judge(&[root], &[pki.leaf(), ica]));
+    // A form that cannot be judged is refused where it appears, and only there.
+    let odd = tlv(6, &[0x2a, 3]);
+    let other = Draft::ca(&pki.ica).with(constraints(&[(OTHER, &odd)], &[]));
+    pki.with_ica(other.clone()).unwrap();
+    let leaf = pki.leaf_draft().with(alt_names(&[(DNS, b"example.com"), (OTHER, &odd)]));
+    no(judge(&[pki.root()], &[leaf.sign(&pki.ica), other.sign(&pki.root)]));
+    // Directory names are in the subject too.
+    let subject = |n: &[u8]| Draft::ca(&pki.ica).with(constraints(&[(DIRECTORY, n)], &[]));
+    pki.with_ica(subject(&name("SERVER"))).unwrap();
+    no(pki.with_ica(subject(&name("other"))));
+}
+
+/// A subject that does not parse is not outside of what is excluded.
+#[test]
+fn malformed_subjects_under_constraints() {
+    let pki = Pki::new();
+    let leaf = Draft { subject: tlv(0x30, &tlv(0x31, &[])), ..pki.leaf_draft() };
+    pki.with_leaf(leaf.clone()).unwrap();
+    let ica = Draft::ca(&pki.ica).with(constraints(&[], &[(DIRECTORY, &name("Evil"))]));
+    let verdict = judge(&[pki.root()], &[leaf.sign(&pki.ica), ica.sign(&pki.root)]);
+    refused(verdict, "name-constraint", Alert::certificate_unknown);
+}
+
+/// RFC 5280 §6.1.3 (b) and (c): intermediates are subject to constraints above them, self-issued ones are not, and a
+/// self-issued leaf is.
+#[test]
+fn name_constraints_and_intermediates() {
+    let pki = Pki::new();
+    let root =
+        Draft::ca(&pki.root).with(constraints(&[(DNS, b"example.com")], &[])).sign(&pki.root);
+    let stray = || alt_names(&[(DNS, b"stray.org")]);
+    let ica = Draft::ca(&pki.ica).with(stray()).sign(&pki.root);
+    let verdict = judge(std::slice::from_ref(&root), &[pki.leaf(), ica]);
+    refused(verdict, "name-constraint", Alert::certificate_unknown);
+    let rollover = Entity { name: pki.root.name.clone(), ..entity("") };
+    let self_issued = Draft::ca(&rollover).with(stray()).sign(&pki.root);
+    let leaf = pki.leaf_draft().sign(&rollover);
+    judge(std::slice::from_ref(&root), &[leaf, self_issued]).unwrap();
+    let leaf = Draft { subject: pki.root.name.clone(), ..pki.leaf_draft() };
+    let leaf = leaf.with(alt_names(&[(DNS, b"example.com"), (DNS, b"stray.org")])).sign(&pki.root);
+    refused(judge(&[root], &[leaf]), "name-constraint", Alert::certificate_unknown);
+}
+
+#[test]
+fn malformed_name_constraints_refuse() {
+    let pki = Pki::new();
+    let malformed = [
+        constraints(&[], &[]),
+        constraints(&[(DNS, b"*.example.com")], &[]),
+        constraints(&[(IP, &[192, 0, 2, 0])], &[]),
+        constraints(&[(IP, &[192, 0, 2, 0, 255, 0, 255, 0])], &[]),
+        constraints(&[(EMAIL, b"a@b@example.com")], &[]),
+    ];
+    for bad in malformed {
+        let verdict = pki.with_ica(Draft::ca(&pki.ica).with(bad.clone()));
+        refused(verdict, "unknown-issuer", Alert::unknown_ca);
+        let root = Draft::ca(&pki.root).with(bad).sign(&pki.root);
+        assert_eq!(TrustAnchors::from_certificates([root]).ignored(), 1);
+    }
+    // RFC 5280 §4.2.1.10: for CAs alone.
+    let leaf = pki.leaf_draft().with(constraints(&[(DNS, b"example.com")], &[]));
+    refused(pki.with_leaf(leaf), "malformed", Alert::bad_certificate);
+}
+
+/// Pitfall 40: many names under many constraints.
+#[test]
+fn name_constraint_comparisons_are_bounded() {
+    let pki = Pki::new();
+    let names: Vec<String> = (0..400).map(|i| format!("h{i}.example.com")).collect();
+    let list: Vec<(u8, &[u8])> = names.iter().map(|n| (DNS, n.as_bytes())).collect();
+    let ica = Draft::ca(&pki.ica).with(constraints(&[], &list)).sign(&pki.root);
+    let others: Vec<String> = (0..400).map(|i| format!("g{i}.example.com")).collect();
+    let list: Vec<(u8, &[u8])> = others.iter().map(|n| (DNS, n.as_bytes())).collect();
+    let leaf = pki.leaf_draft().with(alt_names(&list)).sign(&pki.ica);
+    let verdict = judge(&[pki.root()], &[leaf, ica]);
+    refused(verdict, "budget-exhausted", Alert::certificate_unknown);
+}
