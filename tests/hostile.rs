@@ -1,0 +1,378 @@
+//! Bad input: one handshake with mutual authentication, data and closes is recorded, and then either side gets the other's
+//! bytes with every single byte flipped, cut off at every byte, and spliced ten thousand times.
+//!
+//! The victim is made again from the same seed each time, so that its part is as it was recorded, up to the change. It may
+//! fail, or it may go on; but if it says that it is connected, then with the peer of the recording and its keys, what it
+//! delivers is what the peer sent, and a truncation is never a clean close. Nothing panics, and memory stays bounded.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use peak_alloc::PeakAlloc;
+use sealwire::codepoints::NamedGroup;
+use sealwire::{
+    ClientAuth, ClientConfig, Connection, Error, Event, Limit, Read, ServerConfig, Verifier,
+};
+use support::{Calls, Kind, Rand, Role, configs_with, now, pki, records, server_name};
+
+/// Counts every byte that the whole test binary holds.
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+/// What all of these tests together may hold at once; most of it is the recording, the certificates and the threads.
+const MOST_MEMORY: usize = 2 << 20;
+
+const SEED: u64 = 1;
+const SPLICES: usize = 10_000;
+
+/// The handshake that is attacked.
+struct Recording {
+    /// What each side sent, and the data in it.
+    wire: [Vec<u8>; 2],
+    data: [Vec<u8>; 2],
+    exporter: [u8; 40],
+    /// Each side's chain, as its peer saw it.
+    chain: [Vec<Vec<u8>>; 2],
+}
+
+fn at(role: Role) -> usize {
+    match role {
+        Role::Client => 0,
+        Role::Server => 1,
+    }
+}
+
+fn mutual() -> (ClientConfig, ServerConfig) {
+    let (client, server) = configs_with(SEED, Kind::P256);
+    let client = client.with_groups(&[NamedGroup::x25519]).unwrap();
+    let credential = pki().client(Kind::P256).credential(client.provider());
+    let auth = ClientAuth::Required(Verifier::new(pki().anchors()));
+    (client.with_credentials(vec![credential]), server.with_client_auth(auth))
+}
+
+fn recording() -> &'static Recording {
+    static RECORDING: OnceLock<Recording> = OnceLock::new();
+    RECORDING.get_or_init(|| {
+        let (client, server) = mutual();
+        let mut pair = Calls::PLAIN.pair(client, server).connect();
+        pair.chat();
+        let exporter = pair.client.export(LABEL, None).unwrap();
+        for role in Role::BOTH {
+            pair.side(role).close().unwrap();
+            pair.pump();
+        }
+        let chain = [&pair.server, &pair.client].map(|side| {
+            let summary = side.conn.summary().unwrap();
+            summary.peer_chain.iter().map(|c| c.to_vec()).collect()
+        });
+        Recording {
+            wire: [pair.client.wire, pair.server.wire],
+            data: [pair.server.data, pair.client.data],
+            exporter,
+            chain,
+        }
+    })
+}
+
+const LABEL: &[u8] = b"EXPORTER-hostile";
+
+/// How the victim ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// An error.
+    Failed,
+    /// It waits for more, and would see a truncation.
+    Waits,
+    /// It was connected, and saw a clean close.
+    Closed,
+}
+
+/// Gives `input` to a new `victim` and checks everything that it says.
+fn attack(victim: Role, input: &[u8]) -> End {
+    let good = recording();
+    let (client, server) = mutual();
+    let mut out = Vec::new();
+    let mut conn = match victim {
+        Role::Server => Connection::server(Arc::new(server)),
+        Role::Client => {
+            Connection::client(Arc::new(client), server_name(), now(), &mut out).unwrap()
+        }
+    };
+    let mut input = input.to_vec();
+    let mut rest = &mut input[..];
+    let mut data = Vec::new();
+    loop {
+        let read = conn.read(now(), rest, &mut out);
+        let used = match &read {
+            Ok(Read::Control { used }) => *used,
+            Ok(Read::Data { used, data: more }) => {
+                data.extend_from_slice(more);
+                *used
+            }
+            _ => 0,
+        };
+        let step = read.map(|r| matches!(r, Read::Closed));
+        check_events(victim, &mut conn);
+        assert!(good.data[at(victim.peer())].starts_with(&data), "forged data");
+        match step {
+            Err(error) => {
+                check_failure(&mut conn, &error, &mut out);
+                return End::Failed;
+            }
+            Ok(true) => {
+                assert_eq!(data, good.data[at(victim.peer())], "a close before the end");
+                conn.read_eof().unwrap();
+                return End::Closed;
+            }
+            Ok(false) if used == 0 => break,
+            Ok(false) => rest = &mut rest[used..],
+        }
+    }
+    assert!(matches!(conn.read_eof(), Err(Error::Truncated)), "a truncation that is none");
+    End::Waits
+}
+
+/// Whoever says that it is connected has the keys, and has seen the certificate, of the recorded peer.
+fn check_events(victim: Role, conn: &mut Connection) {
+    let good = recording();
+    while let Some(event) = conn.poll_event() {
+        match event {
+            Event::Connected => {
+                let mut exporter = [0; 40];
+                conn.export(LABEL, None, &mut exporter).unwrap();
+                assert_eq!(exporter, good.exporter, "connected with other keys");
+                let chain = &conn.summary().unwrap().peer_chain;
+                let known = &good.chain[at(victim.peer())];
+                assert!(chain.iter().map(|c| &c[..]).eq(known), "connected with another peer");
+            }
+            Event::PeerClosed => assert!(conn.is_connected(), "closed before connected"),
+            Event::Ask(question) => panic!("asks {question:?}"),
+            _ => {}
+        }
+    }
+}
+
+/// The error is final, and nothing more is sent.
+fn check_failure(conn: &mut Connection, error: &Error, out: &mut Vec<u8>) {
+    let sent = out.len();
+    let again = conn.read(now(), &mut [0; 5], out).map(drop);
+    assert_eq!(format!("{again:?}"), format!("{:?}", Err::<(), _>(error)));
+    let write = conn.write(b"x", out);
+    assert_eq!(format!("{write:?}"), format!("{:?}", Err::<(), _>(error)));
+    assert_eq!(out.len(), sent, "output after a fatal error");
+}
+
+/// Runs `attack` for each number below `count`, on every processor; how often each end came about.
+fn many(count: usize, attack: impl Fn(usize) -> End + Sync) -> [usize; 3] {
+    let next = AtomicUsize::new(0);
+    let ends = [const { AtomicUsize::new(0) }; 3];
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let i = next.fetch_add(1, Ordering::Relaxed);
+                    if i >= count {
+                        return;
+                    }
+                    let end = match attack(i) {
+                        End::Failed => 0,
+                        End::Waits => 1,
+                        End::Closed => 2,
+                    };
+                    ends[end].fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    let peak = MEMORY.peak_usage();
+    assert!(peak < MOST_MEMORY, "{peak} bytes were held at once");
+    let ends = ends.map(AtomicUsize::into_inner);
+    println!("{ends:?} of {count} failed, wait, closed; {peak} bytes at most");
+    ends
+}
+
+#[test]
+fn the_recording_itself_is_fine() {
+    for victim in Role::BOTH {
+        assert_eq!(attack(victim, &recording().wire[at(victim.peer())]), End::Closed);
+    }
+}
+
+/// Bytes that no key protects and that a receiver has to ignore: the version in the header of each plaintext record
+/// (RFC 9846 §5.1), and whatever is in a record after the handshake that it may drop.
+fn is_ignored(wire: &[u8], byte: usize) -> bool {
+    let mut start = 0;
+    for record in records(wire) {
+        if (start + 1..start + 3).contains(&byte) {
+            return record[0] != 23;
+        }
+        start += record.len();
+    }
+    false
+}
+
+#[test]
+fn every_byte_flipped() {
+    for victim in Role::BOTH {
+        let wire = &recording().wire[at(victim.peer())];
+        for bit in [0, 7] {
+            let ends = many(wire.len(), |i| {
+                let mut bad = wire.clone();
+                bad[i] ^= 1 << bit;
+                let end = attack(victim, &bad);
+                let harmless = end != End::Failed && is_ignored(wire, i);
+                // A longer record never ends.
+                let longer = end == End::Waits;
+                let failed = end == End::Failed;
+                assert!(failed || harmless || longer, "{victim:?}: byte {i}, bit {bit}: {end:?}");
+                end
+            });
+            assert!(ends[0] > wire.len() * 9 / 10, "{victim:?}: {ends:?}");
+        }
+    }
+}
+
+#[test]
+fn every_truncation() {
+    for victim in Role::BOTH {
+        let wire = &recording().wire[at(victim.peer())];
+        let ends = many(wire.len(), |len| {
+            let end = attack(victim, &wire[..len]);
+            assert_eq!(end, End::Waits, "{victim:?}: {len} of {} bytes", wire.len());
+            end
+        });
+        assert_eq!(ends, [0, wire.len(), 0]);
+    }
+}
+
+#[test]
+fn ten_thousand_splices() {
+    let wires = &recording().wire;
+    let ends = many(SPLICES, |i| {
+        let mut rand = Rand::new(u64::try_from(i).unwrap());
+        let victim = Role::BOTH[i % 2];
+        let theirs = &wires[at(victim.peer())];
+        let mut bad = theirs.clone();
+        for _ in 0..=rand.below(3) {
+            splice(&mut bad, &wires[at(victim)], &mut rand);
+        }
+        attack(victim, &bad)
+    });
+    assert!(ends[0] > SPLICES / 2, "{ends:?}");
+}
+
+/// Changes `wire` somewhere: with rubbish, with its own bytes, or with the victim's own (a reflection).
+fn splice(wire: &mut Vec<u8>, own: &[u8], rand: &mut Rand) {
+    let from = rand.below(wire.len() + 1);
+    let to = (from + rand.below(40)).min(wire.len());
+    let len = rand.below(60);
+    match rand.below(8) {
+        0 => drop(wire.splice(from..to, rand.bytes(len))),
+        1 => drop(wire.drain(from..to)),
+        2 => drop(wire.splice(from..from, rand.bytes(len))),
+        3 => drop(wire.splice(from..from, wire[from..to].to_vec())),
+        4 => {
+            let at = rand.below(own.len());
+            let piece = own[at..].iter().take(len).copied().collect::<Vec<_>>();
+            drop(wire.splice(from..to, piece));
+        }
+        kind => splice_records(wire, own, kind, rand),
+    }
+}
+
+/// The same with whole records, which gets further.
+fn splice_records(wire: &mut Vec<u8>, own: &[u8], kind: usize, rand: &mut Rand) {
+    let Some(mut all) = whole_records(wire) else {
+        // An earlier splice has left something else.
+        wire.truncate(rand.below(wire.len() + 1));
+        return;
+    };
+    let (one, other) = (rand.below(all.len()), rand.below(all.len()));
+    match kind {
+        5 => all.swap(one, other),
+        6 => {
+            let record = all[one].clone();
+            all.insert(other, record);
+        }
+        _ => {
+            let own = records(own);
+            let record = own[rand.below(own.len())].to_vec();
+            if rand.below(2) == 0 { all[one] = record } else { all.insert(one, record) }
+        }
+    }
+    *wire = all.concat();
+}
+
+/// The records of `wire`, if it has some, and nothing besides.
+fn whole_records(mut wire: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let mut all = Vec::new();
+    while !wire.is_empty() {
+        let len = 5 + usize::from(u16::from_be_bytes([*wire.get(3)?, *wire.get(4)?]));
+        all.push(wire.get(..len)?.to_vec());
+        wire = &wire[len..];
+    }
+    Some(all).filter(|all| !all.is_empty())
+}
+
+/// What a stranger can send without end.
+#[test]
+fn endless_input_ends() {
+    let message = |declared: u32, fragment: usize| {
+        let [_, a, b, c] = declared.to_be_bytes();
+        let len = u16::try_from(fragment).unwrap().to_be_bytes();
+        let mut record = vec![22, 3, 1, len[0], len[1], 1, a, b, c];
+        record.resize(5 + fragment, 0);
+        record
+    };
+    let limit = |error: &Error, limit: Limit| matches!(error, Error::Limit(l) if *l == limit);
+    let (_, server) = mutual();
+    let server = Arc::new(server);
+
+    // A message that says it is 16 MiB long.
+    let first = message((1 << 24) - 1, 16_384);
+    let more = [&[22, 3, 3, 64, 0][..], &[0; 16_384]].concat();
+    let (error, records) = endless(Connection::server(Arc::clone(&server)), &first, &more);
+    assert!(limit(&error, Limit::HandshakeMessage), "{error:?}");
+    assert!(records <= 5, "{records} records were taken");
+
+    // The same, a byte at a time, below the limit: it may take its time, but no more memory than it has sent.
+    let first = message(60_000, 5);
+    let (error, records) =
+        endless(Connection::server(Arc::clone(&server)), &first, &[22, 3, 3, 0, 1, 0]);
+    assert!(error.is_fatal());
+    assert!(records <= 60_000);
+
+    for nothing in [&[22, 3, 3, 0, 0][..], &[20, 3, 3, 0, 1, 1], &[21, 3, 3, 0, 2, 1, 90]] {
+        let (client, _) = mutual();
+        let mut hello = Vec::new();
+        let conn = Connection::client(Arc::new(client), server_name(), now(), &mut hello).unwrap();
+        for (conn, first) in [(conn, &[][..]), (Connection::server(Arc::clone(&server)), &hello)] {
+            let (error, records) = endless(conn, first, nothing);
+            assert!(error.is_fatal());
+            assert!(records <= 40, "{records} of {nothing:?}: {error:?}");
+        }
+    }
+    let peak = MEMORY.peak_usage();
+    assert!(peak < MOST_MEMORY, "{peak} bytes were held at once");
+}
+
+/// Sends `first` and then `more` until the connection fails; with what, and after how many records.
+fn endless(mut conn: Connection, first: &[u8], more: &[u8]) -> (Error, usize) {
+    let mut out = Vec::new();
+    for count in 1..100_000 {
+        let record = if count == 1 && !first.is_empty() { first } else { more };
+        let mut input = record.to_vec();
+        match conn.read(now(), &mut input, &mut out) {
+            Ok(Read::Control { used }) => assert_eq!(used, record.len()),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => return (error, count),
+        }
+        assert!(out.len() < 1 << 16, "{} bytes of output", out.len());
+    }
+    panic!("it never ends");
+}
