@@ -2,3 +2,5 @@
 
 #[cfg(feature = "io")]
 pub mod io;
+#[cfg(feature = "io")]
+pub mod key_log_file;
