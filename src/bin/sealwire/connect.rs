@@ -1,0 +1,475 @@
+//! `sealwire connect`: standard input and output over TLS, and what is to be said of the peer.
+
+use std::io::{self, ErrorKind};
+use std::net::{Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use sealwire::crypto::Provider;
+use sealwire::pki_types::{CertificateDer, ServerName, UnixTime};
+use sealwire::{
+    Answer, Ask, CertificateError, ClientConfig, Connection, Event as TlsEvent, PeerCertificates,
+    Purpose, Question, Read, Summary, TrustAnchors, Verifier,
+};
+use serde_json::{Value, json};
+
+use crate::failure::{Failure, Status};
+use crate::options::{
+    TlsOptions, anchors_from, credential, named_groups, provider, system_anchors,
+};
+use crate::pattern::length;
+use crate::pem::pem;
+use crate::pump::{Event, Lane, source};
+use crate::report::{name_text, negotiated, printable, rows, say, table};
+
+/// The options of `sealwire connect`.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Where to: a host name or an address, and a port (443 if there is none). IPv6 in brackets: [::1]:443
+    #[arg(value_name = "HOST:PORT")]
+    target: String,
+    /// Trust the root certificates in this PEM file instead of the system's
+    #[arg(long, value_name = "FILE", conflicts_with = "mozilla")]
+    ca: Option<PathBuf>,
+    /// Trust Mozilla's root certificates, which are compiled in, instead of the system's
+    #[arg(long)]
+    mozilla: bool,
+    /// Our certificate chain for servers that ask, as PEM
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// The private key of --cert, as PEM
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+    /// The name to ask for and to verify, instead of HOST
+    #[arg(long, value_name = "NAME")]
+    servername: Option<String>,
+    /// Show the peer's certificates as PEM, on standard error
+    #[arg(long)]
+    showcerts: bool,
+    /// Go on although the peer's certificate is not verified. Anybody may be at the other end; the exit status says so
+    #[arg(long)]
+    danger_no_verify: bool,
+    /// Send key shares for these groups only; the server asks for another with a HelloRetryRequest
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    key_shares: Option<Vec<String>>,
+    /// Seconds until the connection must stand
+    #[arg(long, value_name = "SECONDS", default_value_t = 15)]
+    timeout: u32,
+    /// Say everything in one JSON object on standard error, at the end. Standard output is the peer's alone
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    tls: TlsOptions,
+}
+
+/// Runs it.
+pub(crate) fn run(options: &Options) -> Result<(), Status> {
+    let mut report = Report::default();
+    let result = connect(options, &mut report);
+    let result = match (result, &report.verdict) {
+        // The stream is fine, and still nobody knows who was at its other end.
+        (Ok(()), Some(Err(error))) => Err(Failure::from(error)),
+        (Ok(()), None) => Err(Failure::new(Status::NotVerified, "the peer was not verified")),
+        (result, _) => result,
+    };
+    if options.json {
+        say(&format!("{:#}\n", report.json(&result, options)));
+    } else if let Err(failure) = &result {
+        failure.print();
+    }
+    result.map_err(|failure| failure.status)
+}
+
+/// What is known so far.
+#[derive(Default)]
+struct Report {
+    address: Option<SocketAddr>,
+    chain: Vec<CertificateDer<'static>>,
+    verdict: Option<Result<(), CertificateError>>,
+    summary: Option<Summary>,
+    sent: u64,
+    received: u64,
+    /// The peer's close_notify has come.
+    closed: bool,
+}
+
+impl Report {
+    fn json(&self, result: &Result<(), Failure>, options: &Options) -> Value {
+        let verdict = self.verdict.as_ref().map(|verdict| match verdict {
+            Ok(()) => json!({ "verified": true }),
+            Err(error) => json!({
+                "verified": false,
+                "code": error.reason.code(),
+                "reason": printable(&error.reason.to_string()),
+                "report": error.report.to_string(),
+            }),
+        });
+        let certificates: Option<Vec<_>> =
+            options.showcerts.then(|| self.chain.iter().map(|der| pem(der)).collect());
+        json!({
+            "ok": result.is_ok(),
+            "status": result.as_ref().map_or_else(|failure| failure.status.code(), |()| 0),
+            "target": options.target,
+            "address": self.address.map(|a| a.to_string()),
+            "verdict": verdict,
+            "negotiated": self.summary.as_ref().map(negotiated),
+            "certificates": certificates,
+            "bytes_sent": self.sent,
+            "bytes_received": self.received,
+            "peer_closed": self.closed,
+            "error": result.as_ref().err().map(Failure::json),
+        })
+    }
+
+    /// For people, once the connection stands.
+    fn print_connected(&self, name: &ServerName<'_>) {
+        let address = self.address.map_or_else(String::new, |a| a.to_string());
+        let verdict = match &self.verdict {
+            Some(Ok(())) => format!("verified: the certificate is good for {}", name_text(name)),
+            Some(Err(error)) => format!("NOT verified: {}", printable(&error.reason.to_string())),
+            None => "NOT verified".to_owned(),
+        };
+        let rows = self.summary.as_ref().map(rows).unwrap_or_default();
+        say(&format!("connected to {address}\n{}  {verdict}\n", table(&rows)));
+    }
+}
+
+fn connect(options: &Options, report: &mut Report) -> Result<(), Failure> {
+    let (host, port) = split_target(&options.target)?;
+    let name = options.servername.as_deref().unwrap_or(host);
+    let name = ServerName::try_from(name.to_owned()).map_err(|_| {
+        Failure::usage(format!("{name:?} is neither a host name nor an address"))
+            .hint("Name what the certificate is for with --servername NAME.")
+    })?;
+    let config = config(options)?;
+    let deadline = Instant::now() + Duration::from_secs(options.timeout.into());
+    let socket = dial(host, port, deadline)?;
+    report.address = socket.peer_addr().ok();
+    let mut session = Session::start(config, name, socket, options, report)?;
+    session.run(deadline)
+}
+
+/// Verdicts are asked of us: the default one would end the connection before anybody could look at it.
+fn config(options: &Options) -> Result<ClientConfig, Failure> {
+    let provider = provider();
+    let anchors = match &options.ca {
+        Some(path) => anchors_from(path)?,
+        None if options.mozilla => TrustAnchors::mozilla(),
+        None => system_anchors()?,
+    };
+    let config = ClientConfig::new(provider.clone(), Verifier::new(anchors))?;
+    let mut config = options.tls.client(config)?;
+    if let Some(names) = &options.key_shares {
+        let names: Vec<_> = names.iter().filter(|name| !name.is_empty()).cloned().collect();
+        config = config.with_key_shares(&named_groups(&provider, &names)?)?;
+    }
+    if let (Some(cert), Some(key)) = (&options.cert, &options.key) {
+        config = config.with_credentials(vec![credential(&provider, cert, key)?]);
+    }
+    Ok(config.with_ask(Ask { verdict: true, ..Ask::default() }))
+}
+
+/// The connection in the middle, and the lanes around it.
+struct Session<'a> {
+    connection: Connection,
+    provider: Provider,
+    verifier: Verifier,
+    name: ServerName<'static>,
+    options: &'a Options,
+    report: &'a mut Report,
+    events: Receiver<Event>,
+    to_us: Sender<Event>,
+    /// Received and not taken by the connection yet.
+    input: Vec<u8>,
+    to_peer: Lane,
+    to_stdout: Lane,
+    /// How it ended, once it has, and until when the peer may take what is left.
+    end: Option<Result<(), Failure>>,
+    linger: Instant,
+}
+
+/// How long a peer that does not read may keep us once all is over.
+const LINGER: Duration = Duration::from_secs(3);
+
+impl<'a> Session<'a> {
+    fn start(
+        config: ClientConfig,
+        name: ServerName<'static>,
+        socket: TcpStream,
+        options: &'a Options,
+        report: &'a mut Report,
+    ) -> Result<Self, Failure> {
+        let local = |error: io::Error| Failure::io("cannot start", &error);
+        let (provider, verifier) = (config.provider().clone(), config.verifier().clone());
+        let (to_us, events) = mpsc::channel();
+        let reader = socket.try_clone().map_err(local)?;
+        let mut to_peer = Lane::new(socket, to_us.clone(), Event::Sent).map_err(local)?;
+        let mut to_stdout = Lane::new(io::stdout(), to_us.clone(), Event::Shown).map_err(local)?;
+        to_stdout.slow_down(source(reader, to_us.clone(), Event::Received).map_err(local)?);
+        let (config, now) = (Arc::new(config), UnixTime::now());
+        let connection = Connection::client(config, name.clone(), now, &mut to_peer.pending)?;
+        Ok(Self {
+            connection,
+            provider,
+            verifier,
+            name,
+            options,
+            report,
+            events,
+            to_us,
+            input: Vec::new(),
+            to_peer,
+            to_stdout,
+            end: None,
+            linger: Instant::now(),
+        })
+    }
+
+    /// Until it has ended, and what it left has gone out.
+    fn run(&mut self, deadline: Instant) -> Result<(), Failure> {
+        loop {
+            self.to_peer.push();
+            self.to_stdout.push();
+            let left_to_peer = !self.to_peer.is_drained() && Instant::now() < self.linger;
+            if self.to_stdout.is_drained()
+                && !left_to_peer
+                && let Some(end) = self.end.take()
+            {
+                return end;
+            }
+            let patience = match (&self.end, &self.report.summary) {
+                (Some(_), _) if left_to_peer => Some(self.linger),
+                (Some(_), _) | (None, Some(_)) => None,
+                (None, None) => Some(deadline),
+            };
+            match self.next_event(patience) {
+                Ok(event) => self.on_event(event),
+                Err(_) if self.end.is_some() => {}
+                Err(_) => {
+                    let failure = Failure::new(Status::Io, "the handshake took too long");
+                    return Err(failure.hint("Is that a TLS port? --timeout SECONDS waits longer."));
+                }
+            }
+        }
+    }
+
+    /// The next thing that happens, until `patience` ends.
+    fn next_event(&self, patience: Option<Instant>) -> Result<Event, RecvTimeoutError> {
+        match patience {
+            None => self.events.recv().map_err(RecvTimeoutError::from),
+            Some(until) => {
+                self.events.recv_timeout(until.saturating_duration_since(Instant::now()))
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Received(Ok(bytes)) if bytes.is_empty() => self.on_eof(),
+            Event::Received(Ok(bytes)) => {
+                self.input.extend_from_slice(&bytes);
+                if let Err(error) = self.read() {
+                    self.finish(Err(Failure::from(&error)));
+                }
+                self.to_stdout.spent(bytes);
+            }
+            Event::Received(Err(error)) => {
+                self.finish(Err(Failure::io("the connection broke", &error)));
+            }
+            Event::Typed(Ok(bytes)) if bytes.is_empty() => self.close(),
+            Event::Typed(Ok(bytes)) => {
+                if self.end.is_none() {
+                    match self.connection.write(&bytes, &mut self.to_peer.pending) {
+                        Ok(()) => self.report.sent += length(&bytes),
+                        Err(error) => self.finish(Err(Failure::from(&error))),
+                    }
+                }
+                self.to_peer.spent(bytes);
+            }
+            Event::Typed(Err(error)) => {
+                self.close();
+                self.finish(Err(Failure::io("cannot read standard input", &error)));
+            }
+            Event::Sent(Ok(buffer)) => self.to_peer.written(buffer),
+            // The peer may have said why before it went: that is still to be read.
+            Event::Sent(Err(_)) => self.to_peer.fail(),
+            Event::Shown(Ok(buffer)) => self.to_stdout.written(buffer),
+            Event::Shown(Err(error)) => {
+                self.to_stdout.fail();
+                self.close();
+                let failure = if error.kind() == ErrorKind::BrokenPipe {
+                    Failure::new(Status::Io, "nobody reads standard output any more")
+                } else {
+                    Failure::io("cannot write to standard output", &error)
+                };
+                self.finish(Err(failure));
+            }
+        }
+    }
+
+    /// Takes every whole record of the input.
+    fn read(&mut self) -> Result<(), sealwire::Error> {
+        let mut taken = 0;
+        while self.end.is_none() {
+            let input = self.input.get_mut(taken..).unwrap_or_default();
+            let now = UnixTime::now();
+            match self.connection.read(now, input, &mut self.to_peer.pending)? {
+                Read::NeedMore { .. } | Read::Waiting => break,
+                Read::Control { used } => taken += used,
+                Read::Data { used, data } => {
+                    self.report.received += length(data);
+                    self.to_stdout.pending.extend_from_slice(data);
+                    taken += used;
+                }
+                Read::Closed => {
+                    self.on_peer_closed();
+                    break;
+                }
+            }
+            self.on_tls_events()?;
+        }
+        self.input.drain(..taken.min(self.input.len()));
+        Ok(())
+    }
+
+    fn on_tls_events(&mut self) -> Result<(), sealwire::Error> {
+        while let Some(event) = self.connection.poll_event() {
+            match event {
+                TlsEvent::Ask(Question::Verdict(peer)) => {
+                    let answer = self.judge(peer);
+                    self.answer(answer)?;
+                }
+                TlsEvent::Ask(_) => self.answer(Answer::UseConfig)?,
+                TlsEvent::Connected => self.on_connected(),
+                TlsEvent::PeerClosed => self.on_peer_closed(),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, answer: Answer) -> Result<(), sealwire::Error> {
+        self.connection.answer(UnixTime::now(), answer, &mut self.to_peer.pending)
+    }
+
+    fn judge(&mut self, peer: PeerCertificates) -> Answer {
+        let (purpose, now) = (Purpose::Server, UnixTime::now());
+        let name = Some(&self.name);
+        let verdict = self.verifier.verify(&self.provider, &peer.chain, purpose, name, now);
+        let verdict = verdict.map(|_| ());
+        self.report.chain = peer.chain;
+        self.report.verdict = Some(verdict.clone());
+        if self.options.showcerts && !self.options.json {
+            say(&self.report.chain.iter().map(|der| pem(der)).collect::<String>());
+        }
+        match verdict {
+            Err(error) if !self.options.danger_no_verify => Answer::Reject(error),
+            _ => Answer::Accept,
+        }
+    }
+
+    /// The handshake is complete: now standard input may be read.
+    fn on_connected(&mut self) {
+        self.report.summary = self.connection.summary().cloned();
+        if !self.options.json {
+            self.report.print_connected(&self.name);
+        }
+        match source(io::stdin(), self.to_us.clone(), Event::Typed) {
+            Ok(back) => self.to_peer.slow_down(back),
+            Err(error) => self.finish(Err(Failure::io("cannot start", &error))),
+        }
+    }
+
+    fn on_peer_closed(&mut self) {
+        self.report.closed = true;
+        self.close();
+        self.finish(Ok(()));
+    }
+
+    fn on_eof(&mut self) {
+        let connected = self.report.summary.is_some();
+        let end = match self.connection.read_eof() {
+            Ok(()) => Ok(()),
+            Err(_) if connected => Err(Failure::truncated()),
+            Err(_) => Err(Failure::new(
+                Status::Tls,
+                "the peer ended the connection during the handshake, and did not say why",
+            )
+            .hint("Is that a TLS port? Some servers do that to clients without the right --servername or --alpn.")),
+        };
+        self.finish(end);
+    }
+
+    /// Our side is at its end.
+    fn close(&mut self) {
+        // An error here was reported where it arose, or the connection is closed already.
+        let _closed = self.connection.close(&mut self.to_peer.pending);
+    }
+
+    /// The first end counts.
+    fn finish(&mut self, end: Result<(), Failure>) {
+        if self.end.is_none() {
+            self.end = Some(end);
+            self.linger = Instant::now() + LINGER;
+        }
+    }
+}
+
+/// Tries every address of the host in turn.
+fn dial(host: &str, port: u16, deadline: Instant) -> Result<TcpStream, Failure> {
+    let addresses = (host, port).to_socket_addrs();
+    let addresses = addresses.map_err(|e| Failure::io(&format!("cannot find {host}"), &e))?;
+    let mut last = None;
+    for address in addresses {
+        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        match TcpStream::connect_timeout(&address, left) {
+            Ok(socket) => {
+                // Only latency is at stake.
+                let _slower = socket.set_nodelay(true);
+                return Ok(socket);
+            }
+            Err(error) => last = Some(Failure::io(&format!("cannot connect to {address}"), &error)),
+        }
+    }
+    Err(last.unwrap_or_else(|| Failure::new(Status::Io, format!("{host} has no address"))))
+}
+
+/// `host:port`, `[address]:port`, or either without the port.
+fn split_target(target: &str) -> Result<(&str, u16), Failure> {
+    let bad = || {
+        Failure::usage(format!("{target:?} is not HOST:PORT"))
+            .hint("For example example.org:443, 192.0.2.1:443 or [2001:db8::1]:443.")
+    };
+    let (host, port) = if let Some(rest) = target.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']').ok_or_else(bad)?;
+        (host, if rest.is_empty() { None } else { Some(rest.strip_prefix(':').ok_or_else(bad)?) })
+    } else if target.parse::<Ipv6Addr>().is_ok() {
+        (target, None)
+    } else {
+        target.rsplit_once(':').map_or((target, None), |(host, port)| (host, Some(port)))
+    };
+    let port = port.map_or(Ok(443), |port| port.parse().map_err(|_| bad()))?;
+    if host.is_empty() { Err(bad()) } else { Ok((host, port)) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets() {
+        let split = |target| split_target(target).map_err(|failure| failure.status);
+        assert_eq!(split("example.org:8443"), Ok(("example.org", 8443)));
+        assert_eq!(split("example.org"), Ok(("example.org", 443)));
+        assert_eq!(split("[::1]:4433"), Ok(("::1", 4433)));
+        assert_eq!(split("[::1]"), Ok(("::1", 443)));
+        assert_eq!(split("2001:db8::1"), Ok(("2001:db8::1", 443)));
+        for bad in ["", ":443", "host:", "host:http", "host:65536", "[::1", "[::1]443", "[]:1"] {
+            assert_eq!(split(bad), Err(Status::Usage), "{bad}");
+        }
+    }
+}
