@@ -181,3 +181,88 @@ impl Writer {
         if self.overflow { Err(Error::TooLong) } else { Ok(self.bytes) }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn written(f: impl FnOnce(&mut Writer)) -> Vec<u8> {
+        let mut w = Writer::default();
+        f(&mut w);
+        w.finish().unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn integers_come_back(a: u8, b: u16, c: u32, d: u64) {
+            let bytes = written(|w| { w.u8(a); w.u16(b); w.raw(&c.to_be_bytes()); w.u64(d) });
+            let mut r = Reader::new("test", &bytes);
+            prop_assert_eq!((r.u8().unwrap(), r.u16().unwrap()), (a, b));
+            prop_assert_eq!((r.u32().unwrap(), r.u64().unwrap()), (c, d));
+            r.finish().unwrap();
+        }
+
+        #[test]
+        fn blocks_come_back_and_cut_ones_do_not(
+            a in prop::collection::vec(any::<u8>(), 0..256),
+            b in prop::collection::vec(any::<u8>(), 0..300),
+            c in prop::collection::vec(any::<u8>(), 0..300),
+        ) {
+            let bytes = written(|w| { w.vec8(|w| w.raw(&a)); w.vec16(|w| w.raw(&b)); w.vec24(|w| w.raw(&c)) });
+            let read = |bytes: &[u8]| -> Result<[Vec<u8>; 3], Error> {
+                let mut r = Reader::new("test", bytes);
+                let all = [r.vec8()?.to_vec(), r.vec16()?.to_vec(), r.vec24()?.to_vec()];
+                r.finish()?;
+                Ok(all)
+            };
+            prop_assert_eq!(read(&bytes).unwrap(), [a, b, c]);
+            for len in 0..bytes.len() {
+                prop_assert!(matches!(read(bytes.get(..len).unwrap()), Err(Error::Decode("test"))));
+            }
+            let longer = [&bytes[..], &[0]].concat();
+            prop_assert!(matches!(read(&longer), Err(Error::Decode("test"))));
+        }
+
+        #[test]
+        fn lists_come_back(list in prop::collection::vec(any::<u16>(), 1..100)) {
+            let bytes = written(|w| w.vec16(|w| list.iter().for_each(|v| w.u16(*v))));
+            let read = Reader::new("test", &bytes).u16_list().unwrap();
+            prop_assert_eq!(read.iter().collect::<Vec<_>>(), list);
+        }
+    }
+
+    #[test]
+    fn lists_are_whole_and_not_empty() {
+        for bytes in [&[0, 0][..], &[0, 1, 7], &[0, 3, 1, 2, 3], &[0, 4, 1, 2]] {
+            assert!(Reader::new("test", bytes).u16_list().is_err(), "{bytes:?}");
+        }
+        assert!(U16List::new(&[1, 2, 3]).is_none());
+    }
+
+    #[test]
+    fn a_block_that_does_not_fit_its_length_is_an_error() {
+        for (len, fits) in [(255, true), (256, false)] {
+            let mut w = Writer::default();
+            w.vec8(|w| w.raw(&vec![0; len]));
+            assert_eq!(w.finish().is_ok(), fits, "{len}");
+        }
+        for (len, fits) in [(65_535, true), (65_536, false)] {
+            let mut w = Writer::default();
+            w.vec16(|w| w.raw(&vec![0; len]));
+            assert_eq!(w.finish().is_ok(), fits, "{len}");
+        }
+        let mut w = Writer::default();
+        w.vec24(|w| w.vec8(|w| w.raw(&[0; 256])));
+        assert!(matches!(w.finish(), Err(Error::TooLong)));
+    }
+
+    #[test]
+    fn a_length_of_three_bytes() {
+        let bytes = written(|w| w.vec24(|w| w.raw(&vec![7; 70_000])));
+        assert_eq!(bytes.get(..3), Some(&[1, 0x11, 0x70][..]));
+        assert_eq!(Reader::new("test", &bytes).vec24().unwrap().len(), 70_000);
+    }
+}

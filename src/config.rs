@@ -23,6 +23,9 @@ pub struct Limits {
     pub certificate_message: usize,
     /// Certificates in the peer's chain. Default 16.
     pub chain_length: usize,
+    /// Bytes of records with early data that a server drops when it does not take it (RFC 9846 §4.3.10). Default 65,536:
+    /// servers announce 16,384 bytes of data as a rule, which may come in many small records.
+    pub skipped_early_data: usize,
     /// Records in a row that carry nothing. Default 32.
     pub empty_records: u32,
     /// change_cipher_spec records in a connection. Default 32.
@@ -31,7 +34,7 @@ pub struct Limits {
     pub warnings: u32,
     /// KeyUpdates without application data between them. Default 32.
     pub key_updates: u32,
-    /// Post-handshake messages without application data between them. Default 32.
+    /// Post-handshake messages other than KeyUpdate without application data between them. Default 32.
     pub post_handshake: u32,
 }
 
@@ -41,6 +44,7 @@ impl Default for Limits {
             handshake_message: 1 << 16,
             certificate_message: 1 << 17,
             chain_length: 16,
+            skipped_early_data: 1 << 16,
             empty_records: 32,
             change_cipher_specs: 32,
             warnings: 4,

@@ -136,7 +136,13 @@ impl Connection {
         };
         let state =
             server::State::WaitClientHello(server::WaitClientHello { config: config.clone() });
-        Self::new(&config.common, Role::Server, rule, Phase::Server(Box::new(state)))
+        let mut this =
+            Self::new(&config.common, Role::Server, rule, Phase::Server(Box::new(state)));
+        if config.cookie_key.is_some() {
+            // RFC 9846 §4.3.10: so may early data that came with the first ClientHello and was not read with it.
+            this.inbound.reader.skip_early_data();
+        }
+        this
     }
 
     fn new(common: &Common, role: Role, rule: ChangeCipherSpecRule, phase: Phase) -> Self {
@@ -274,12 +280,12 @@ impl Connection {
         answer: Answer,
         out: &mut dyn Output,
     ) -> Result<(), Error> {
-        self.writer.flush(out)?;
         self.check_alive()?;
         let question = self.open_question.as_ref().ok_or(Misuse::UnexpectedAnswer)?;
         if !question.accepts(&answer) {
             return Err(Misuse::UnexpectedAnswer.into());
         }
+        self.writer.flush(out)?;
         self.open_question = None;
         let result = self.on_answer(now, answer);
         if let Err(error) = &result {
@@ -322,10 +328,10 @@ impl Connection {
     /// [`Misuse::NotConnected`], [`Misuse::Closed`]; [`Limit::KeyExhausted`](crate::Limit::KeyExhausted) after 2^48 - 1 changes.
     pub fn update_keys(&mut self, ask_peer: bool, out: &mut dyn Output) -> Result<(), Error> {
         self.check_connected()?;
-        self.writer.flush(out)?;
         if self.writer.is_closed() {
             return Err(Misuse::Closed.into());
         }
+        self.writer.flush(out)?;
         let result = self.writer.update_key(ask_peer);
         self.flush_if_it_fits(out);
         self.note(result)
@@ -490,6 +496,7 @@ impl Connection {
             match effect {
                 Effect::Send(message) => self.writer.queue_message(&message),
                 Effect::ChangeCipherSpec => self.writer.queue_change_cipher_spec()?,
+                Effect::ChangeCipherSpecFirst => self.writer.change_cipher_spec_owed = true,
                 Effect::WriteKey(suite, secret) => self.writer.set_key(suite, secret)?,
                 // RFC 9846 §5.1: messages do not span key changes.
                 Effect::ReadKey(..) | Effect::EndOfFlight if !last => {
@@ -497,6 +504,7 @@ impl Connection {
                 }
                 Effect::ReadKey(suite, secret) => self.inbound.reader.set_key(suite, secret)?,
                 Effect::EndOfFlight => {}
+                Effect::SkipEarlyData => self.inbound.reader.skip_early_data(),
                 // RFC 9846 §5: when change_cipher_spec may come.
                 Effect::PeerHello => {
                     self.inbound.reader.change_cipher_spec = ChangeCipherSpecRule::Dropped;

@@ -212,3 +212,116 @@ fn expand_label(
 
 /// RFC 9846 §7.1
 const LABEL_PREFIX: &[u8] = b"tls13 ";
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::crypto::CipherSuite;
+    use crate::crypto::deterministic::{SeededRng, provider};
+
+    fn hex(text: &str) -> Vec<u8> {
+        let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+        (0..text.len()).step_by(2).map(byte).collect()
+    }
+
+    fn secret(text: &str) -> Secret {
+        Secret::from_slice(&hex(text)).unwrap()
+    }
+
+    fn hash_value(text: &str) -> HashValue {
+        HashValue::new(&hex(text))
+    }
+
+    fn suite() -> &'static CipherSuite {
+        provider(Arc::new(SeededRng::new(0))).suites[0]
+    }
+
+    /// RFC 8448 §3, from the shared secret to the keys.
+    #[test]
+    fn the_schedule_of_rfc_8448() {
+        let CipherSuite { hash, aead, .. } = *suite();
+        let early = EarlySecret::without_psk(hash);
+        let expected = "33ad0a1c607ec03b09e6cd9893680ce210adf300aa1f2660e1b22e10f170f92a";
+        assert_eq!(early.secret.expose(), hex(expected));
+
+        let shared = secret("8bd4054fb55b9d63fdfbacf9f04b9f0d35e6d63f537563efd46272900f89492d");
+        let handshake = early.handshake(&shared);
+        let expected = "1dc826e93606aa6fdc0aadc12f741b01046aa6b99f691ed221a9f0ca043fbeac";
+        assert_eq!(handshake.secret.expose(), hex(expected));
+
+        let hellos = "860c06edc07858ee8e78f0e7428c58edd6b43f2ca3e6e95f02ed063cf0e1cad8";
+        let client = handshake.client_traffic(&hash_value(hellos));
+        let server = handshake.server_traffic(&hash_value(hellos));
+        let expected = "b3eddb126e067f35a780b3abf45e2d8f3b1a950738f52e9600746a0e27a55a21";
+        assert_eq!(client.expose(), hex(expected));
+        let expected = "b67b7d690cc16c4e75e54213cb2d37b4e9c912bcded9105d42befd59d391ad38";
+        assert_eq!(server.expose(), hex(expected));
+        let (key, iv) = traffic_key_bytes(hash, aead, &client);
+        assert_eq!(key.expose(), hex("dbfaa693d1762c5b666af5d950258d01"));
+        assert_eq!(iv.to_vec(), hex("5bd3c71b836e0b76bb73265f"));
+        let (key, iv) = traffic_key_bytes(hash, aead, &server);
+        assert_eq!(key.expose(), hex("3fce516009c21727d0f2e4e86ee403bc"));
+        assert_eq!(iv.to_vec(), hex("5d313eb2671276ee13000b30"));
+
+        let main = handshake.main();
+        let expected = "18df06843d13a08bf2a449844c5f8a478001bc4d4c627984d5a41da8d0402919";
+        assert_eq!(main.secret.expose(), hex(expected));
+        let finished =
+            hash_value("9608102a0f1ccc6db6250b7b7e417b1a000eaada3daae4777a7686c9ff83df13");
+        let expected = "9e40646ce79a7f9dc05af8889bce6552875afa0b06df0087f792ebb7c17504a5";
+        assert_eq!(main.client_traffic(&finished).expose(), hex(expected));
+        let expected = "a11af9f05531f856ad47116b45a950328204b4f44bfb6b3a4b4f1f3fcb631643";
+        assert_eq!(main.server_traffic(&finished).expose(), hex(expected));
+        let expected = "fe22f881176eda18eb8f44529e6792c50c9a3f89452f68d8ae311b4309d3cf50";
+        assert_eq!(main.exporter(&finished).secret().expose(), hex(expected));
+    }
+
+    /// RFC 8448 §3: the client's Finished covers everything up to the server's.
+    #[test]
+    fn the_finished_of_rfc_8448() {
+        let secret = secret("b3eddb126e067f35a780b3abf45e2d8f3b1a950738f52e9600746a0e27a55a21");
+        let transcript = "9608102a0f1ccc6db6250b7b7e417b1a000eaada3daae4777a7686c9ff83df13";
+        let mac = finished_mac(suite().hash, &secret, &hash_value(transcript));
+        let expected = "a8ec436d677634ae525ac1fcebe11a039ec17694fac6e98527b642f2edd5ce61";
+        assert_eq!(mac.expose(), hex(expected));
+    }
+
+    fn exporter() -> Exporter {
+        let secret = secret("fe22f881176eda18eb8f44529e6792c50c9a3f89452f68d8ae311b4309d3cf50");
+        Exporter { hash: suite().hash, secret }
+    }
+
+    #[test]
+    fn exported_material_depends_on_everything() {
+        let export = |label: &[u8], context: &[u8], len: usize| {
+            let mut out = vec![0; len];
+            exporter().export(label, context, &mut out).map(|()| out)
+        };
+        let one = export(b"label", b"context", 32).unwrap();
+        assert_eq!(one, export(b"label", b"context", 32).unwrap());
+        assert_ne!(one, export(b"Label", b"context", 32).unwrap());
+        assert_ne!(one, export(b"label", b"", 32).unwrap());
+        // The length is part of it.
+        assert_ne!(one, export(b"label", b"context", 33).unwrap()[..32]);
+        assert_eq!(export(b"label", b"context", 0).unwrap(), []);
+        export(&[b'x'; 249], b"", 255 * 32).unwrap();
+        for result in [export(&[b'x'; 250], b"", 1), export(b"", b"", 255 * 32 + 1)] {
+            assert!(matches!(result, Err(Error::Misuse(Misuse::ExporterLength))));
+        }
+    }
+
+    #[test]
+    fn every_generation_is_another() {
+        let first = secret("9e40646ce79a7f9dc05af8889bce6552875afa0b06df0087f792ebb7c17504a5");
+        let second = next_traffic_secret(suite().hash, &first);
+        let third = next_traffic_secret(suite().hash, &second);
+        assert_ne!(first.expose(), second.expose());
+        assert_ne!(second.expose(), third.expose());
+        // RFC 9846 §7.2, written out.
+        let info = [&[0, 32, 17][..], b"tls13 traffic upd", &[0, 1]].concat();
+        assert_eq!(suite().hash.hmac(first.expose(), &[&info]).expose(), second.expose());
+    }
+}

@@ -138,3 +138,105 @@ const FORMAT: u8 = 1;
 /// So that the key, were it used elsewhere by mistake, would not make cookies there.
 const MAC_LABEL: &[u8] = b"sealwire hello retry cookie";
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::crypto::deterministic::{SeededRng, provider};
+
+    const MADE: u64 = 1_000_000;
+
+    fn at(seconds: u64) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+    }
+
+    fn find(id: CipherSuiteId) -> Option<&'static CipherSuite> {
+        provider(Arc::new(SeededRng::new(0))).suite(id)
+    }
+
+    fn retry(id: CipherSuiteId) -> Retry {
+        let suite = find(id).unwrap();
+        Retry {
+            suite,
+            group: NamedGroup::secp384r1,
+            client_hello: suite.hash.digest(b"first"),
+            invariants: suite.hash.digest(b"invariants"),
+            cookie: None,
+        }
+    }
+
+    fn key(byte: u8) -> CookieKey {
+        CookieKey::new(&[byte; 32]).unwrap()
+    }
+
+    fn assert_refused(result: Result<Retry, Error>, why: &str) {
+        let error = result.map(|_| ()).unwrap_err();
+        assert!(matches!(error, Error::Violation(Violation::BadCookie)), "{why}: {error:?}");
+    }
+
+    #[test]
+    fn a_cookie_brings_back_what_went_in() {
+        for suite in provider(Arc::new(SeededRng::new(0))).suites {
+            let retry = retry(suite.id);
+            let cookie = key(1).seal(&retry, at(MADE)).unwrap();
+            let back = key(1).open(&cookie, at(MADE), find).unwrap();
+            assert_eq!((back.suite.id, back.group), (suite.id, NamedGroup::secp384r1));
+            assert_eq!(back.client_hello, retry.client_hello);
+            assert_eq!(back.invariants, retry.invariants);
+            assert_eq!(back.cookie, Some(cookie));
+        }
+    }
+
+    #[test]
+    fn whatever_is_changed_in_a_cookie_is_noticed() {
+        let retry = retry(CipherSuiteId::TLS_AES_256_GCM_SHA384);
+        let cookie = key(1).seal(&retry, at(MADE)).unwrap();
+        for position in 0..cookie.len() {
+            for bit in 0..8 {
+                let mut changed = cookie.clone();
+                changed[position] ^= 1 << bit;
+                assert_refused(key(1).open(&changed, at(MADE), find), "changed");
+            }
+            assert_refused(key(1).open(&cookie[..position], at(MADE), find), "cut");
+        }
+        let longer = [&cookie[..], &[0]].concat();
+        assert_refused(key(1).open(&longer, at(MADE), find), "longer");
+        assert_refused(key(1).open(&cookie, at(MADE), |_| None), "a suite that we lack");
+    }
+
+    #[test]
+    fn another_key_opens_nothing_but_the_previous_one_does() {
+        let retry = retry(CipherSuiteId::TLS_AES_128_GCM_SHA256);
+        let cookie = key(1).seal(&retry, at(MADE)).unwrap();
+        assert_refused(key(2).open(&cookie, at(MADE), find), "another key");
+        let rotated = key(2).with_previous(&[1; 32]).unwrap();
+        rotated.open(&cookie, at(MADE), find).unwrap();
+        let newer = rotated.seal(&retry, at(MADE)).unwrap();
+        key(2).open(&newer, at(MADE), find).unwrap();
+        assert_refused(key(1).open(&newer, at(MADE), find), "the key that was replaced");
+    }
+
+    #[test]
+    fn a_cookie_has_its_time() {
+        let retry = retry(CipherSuiteId::TLS_AES_128_GCM_SHA256);
+        let cookie = key(1).seal(&retry, at(MADE)).unwrap();
+        key(1).open(&cookie, at(MADE + 60), find).unwrap();
+        assert_refused(key(1).open(&cookie, at(MADE + 61), find), "too old");
+        assert_refused(key(1).open(&cookie, at(MADE - 1), find), "from the future");
+        assert_refused(key(1).open(&cookie, at(0), find), "long before");
+        assert_refused(key(1).open(&cookie, at(u64::MAX), find), "long after");
+        let brief = key(1).with_lifetime(Duration::ZERO);
+        brief.open(&cookie, at(MADE), find).unwrap();
+        assert_refused(brief.open(&cookie, at(MADE + 1), find), "a second old");
+    }
+
+    #[test]
+    fn keys_of_zeros_are_refused_and_none_is_printed() {
+        assert!(CookieKey::new(&[0; 32]).is_err());
+        assert!(key(1).with_previous(&[0; 32]).is_err());
+        assert_eq!(format!("{:?}", key(0x61)), "CookieKey(..)");
+    }
+}

@@ -62,10 +62,10 @@ impl Sender {
     /// [`Misuse::Closed`]; [`Limit::KeyExhausted`](crate::Limit::KeyExhausted) after 2^48 - 1 changes.
     pub fn update_keys(&mut self, ask_peer: bool, out: &mut dyn Output) -> Result<(), Error> {
         self.check_alive()?;
-        self.writer.flush(out)?;
         if self.writer.is_closed() {
             return Err(Misuse::Closed.into());
         }
+        self.writer.flush(out)?;
         let result = self.writer.update_key(ask_peer);
         let _later = self.writer.flush(out);
         self.note(result)

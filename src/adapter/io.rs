@@ -41,6 +41,31 @@ use crate::inbound::Read as Step;
 ///
 /// [`BufRead`] gives the decrypted bytes where they lie, without a copy.
 ///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # #[cfg(feature = "ring")] {
+/// use std::io::{Read, Write};
+/// use std::net::TcpStream;
+/// use std::sync::Arc;
+///
+/// use sealwire::adapter::io::Stream;
+/// use sealwire::{ClientConfig, TrustAnchors, Verifier, crypto, pki_types::ServerName};
+///
+/// let anchors = TrustAnchors::from_pem(&std::fs::read("roots.pem")?)?;
+/// let config = Arc::new(ClientConfig::new(crypto::ring::provider(), Verifier::new(anchors))?);
+///
+/// let socket = TcpStream::connect("example.org:443")?;
+/// let mut stream = Stream::client(config, ServerName::try_from("example.org")?, socket)?;
+/// stream.write_all(b"GET / HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n")?;
+/// let mut response = Vec::new();
+/// stream.read_to_end(&mut response)?; // Fails if somebody has cut the response short.
+/// # }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// As with plain TCP, two peers that both write and neither reads stand still once the transport is full.
+///
 /// Dropping a stream sends nothing: call [`Stream::shutdown_write`] first, or the peer sees a truncation.
 pub struct Stream<T> {
     connection: Connection,

@@ -44,10 +44,10 @@ macro_rules! violations {
 
 violations! {
     // Records
-    /// RFC 9846 §5.1
+    /// RFC 9846 §5.1 and RFC 9846 §5.2
     RecordOverflow => record_overflow, "record is longer than 2^14 bytes, or 2^14 + 256 protected";
     /// RFC 9846 §5.4
-    PlaintextOverflow => record_overflow, "record holds more than 2^14 bytes, padding and type included";
+    PlaintextOverflow => record_overflow, "record holds more than 2^14 + 1 bytes, padding and type included";
     /// RFC 9846 §5.4
     NoContentType => unexpected_message, "protected record is all zeros: it has no content type";
     /// RFC 9846 §5.4
@@ -66,7 +66,7 @@ violations! {
     InterleavedHandshake => unexpected_message, "another record stands inside a split handshake message";
     /// RFC 9846 §5.1
     AlertNotAlone => decode_error, "alert record does not hold exactly one alert";
-    /// RFC 9846 §5.1
+    /// RFC 9846 §5.2
     UnprotectedRecord => unexpected_message, "record without protection where protection has begun";
 
     // Any message with extensions
@@ -80,11 +80,11 @@ violations! {
     PreSharedKeyNotLast => illegal_parameter, "pre_shared_key is not the last extension";
 
     // ClientHello
-    /// RFC 9846 §4.2.2
+    /// RFC 9846 §4.2.2 and RFC 9846 §4.2.3
     LegacyVersion => protocol_version, "legacy_version is not 0x0303";
     /// RFC 9846 §4.2.2
     LegacyCompression => illegal_parameter, "legacy_compression_methods is not the single null method";
-    /// RFC 9846 §9.2
+    /// RFC 9846 §9.2 and, in CertificateRequest, RFC 9846 §4.4.2
     MissingSignatureAlgorithms => missing_extension, "no signature_algorithms";
     /// RFC 9846 §9.2
     MissingSupportedGroups => missing_extension, "no supported_groups";
@@ -103,7 +103,7 @@ violations! {
     /// RFC 9846 §4.3.11
     BinderCount => illegal_parameter, "pre_shared_key has not one binder for each identity";
     /// RFC 6066 §3
-    BadServerName => illegal_parameter, "server_name lists two names of one type, or no host name";
+    BadServerName => illegal_parameter, "server_name lists two host names";
     /// RFC 6066 §3
     UnrecognizedName => unrecognized_name, "there is no credential for this server_name";
     /// RFC 9846 §4.2.2
@@ -128,12 +128,10 @@ violations! {
     UnofferedCipherSuite => illegal_parameter, "server selected a cipher suite that we did not offer";
     /// RFC 9846 §4.2.3
     CompressionSelected => illegal_parameter, "server selected compression";
-    /// RFC 9846 §4.2.3
-    NoKeyExchange => missing_extension, "ServerHello has neither key_share nor pre_shared_key";
+    /// RFC 9846 §9.2
+    NoKeyExchange => missing_extension, "ServerHello has no key_share";
     /// RFC 9846 §4.3.8
     UnofferedGroup => illegal_parameter, "server answered with a group for which we sent no share";
-    /// RFC 9846 §4.3.11
-    UnofferedPsk => illegal_parameter, "server selected a pre-shared key that we did not offer";
     /// RFC 9846 §4.2.4
     SecondRetry => unexpected_message, "second HelloRetryRequest";
     /// RFC 9846 §4.2.4
@@ -147,7 +145,7 @@ violations! {
 
     // EncryptedExtensions
     /// RFC 7301 §3.1
-    BadAlpn => illegal_parameter, "server selected no, several or an unoffered application protocol";
+    BadAlpn => illegal_parameter, "server selected several application protocols, or one that we did not offer";
     /// RFC 6066 §3
     BadServerNameAck => decode_error, "server_name in EncryptedExtensions is not empty";
 
@@ -169,7 +167,7 @@ violations! {
     /// RFC 9846 §4.5.3
     BadFinished => decrypt_error, "Finished does not verify";
     /// RFC 9846 §4.5.1.1
-    BadStatus => bad_certificate_status_response, "CertificateStatus is not a single OCSP response";
+    BadStatus => bad_certificate_status_response, "CertificateStatus is of another type than ocsp";
 
     // After the handshake
     /// RFC 9846 §4.7.3
@@ -240,6 +238,9 @@ pub enum Limit {
     /// Too many records that carry nothing: empty, change_cipher_spec or warnings.
     #[error("too many empty records in a row")]
     EmptyRecords,
+    /// More early data than is dropped.
+    #[error("the client sends more early data than is skipped")]
+    SkippedEarlyData,
     /// Too many change_cipher_spec records.
     #[error("too many change_cipher_spec records")]
     ChangeCipherSpecs,
@@ -252,7 +253,7 @@ pub enum Limit {
     /// Too many KeyUpdates without application data between them.
     #[error("too many KeyUpdates without data")]
     KeyUpdates,
-    /// Too many post-handshake messages without application data between them.
+    /// Too many post-handshake messages other than KeyUpdate without application data between them.
     #[error("too many post-handshake messages without data")]
     PostHandshake,
     /// Our own sending key reached the last generation (RFC 9846 §4.7.3) or its last record (RFC 9846 §5.5).
@@ -267,6 +268,7 @@ impl Limit {
         match self {
             Self::HandshakeMessage => Alert::illegal_parameter,
             Self::EmptyRecords
+            | Self::SkippedEarlyData
             | Self::ChangeCipherSpecs
             | Self::Warnings
             | Self::KeyUpdates

@@ -140,6 +140,10 @@ pub(crate) fn check_finished(
     message: &Finished<'_>,
 ) -> Result<(), Error> {
     let expected = finished_mac(transcript.algorithm(), traffic_secret, &transcript.current());
+    // RFC 9846 §4.5.3: verify_data is as long as the hash, so that another length does not parse.
+    if message.verify_data.len() != expected.expose().len() {
+        return Err(Error::Decode("Finished"));
+    }
     let genuine = constant_time_eq(expected.expose(), message.verify_data);
     ensure(genuine, Violation::BadFinished)
 }

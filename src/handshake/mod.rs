@@ -43,10 +43,14 @@ pub(crate) enum Effect {
     Send(Vec<u8>),
     /// Send the message that makes middleboxes believe in TLS 1.2.
     ChangeCipherSpec,
+    /// The same, but right before our next record, whatever that is: an alert, too.
+    ChangeCipherSpecFirst,
     /// From here on send under this traffic secret.
     WriteKey(&'static CipherSuite, Secret),
     /// From here on receive under this traffic secret. Nothing may be left of the record that led here.
     ReadKey(&'static CipherSuite, Secret),
+    /// Drop the early data that follows the ClientHello.
+    SkipEarlyData,
     /// The peer's flight ends here: nothing may be left of its record.
     EndOfFlight,
     /// The peer may send change_cipher_spec, until it has sent Finished.

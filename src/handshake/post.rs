@@ -40,20 +40,22 @@ impl PostCounter {
 
     /// The whole table of what may come, and nothing else.
     pub(crate) fn on_message(&mut self, message: &Message<'_>) -> Result<PostHandshake, Error> {
+        let wanted = match (self.role, message) {
+            (Role::Client, Message::NewSessionTicket(_)) => PostHandshake::Ticket,
+            (_, Message::KeyUpdate(update)) => {
+                PostHandshake::KeyUpdate { requested: update.requested }
+            }
+            _ => return Err(Error::unexpected("CONNECTED", message.name())),
+        };
+        // The narrower bound first: with both at their defaults it would never be the one that is named.
+        self.key_updates += u32::from(matches!(wanted, PostHandshake::KeyUpdate { .. }));
+        if self.key_updates > self.limits.key_updates {
+            return Err(Limit::KeyUpdates.into());
+        }
         self.messages += 1;
         if self.messages > self.limits.post_handshake {
             return Err(Limit::PostHandshake.into());
         }
-        match (self.role, message) {
-            (Role::Client, Message::NewSessionTicket(_)) => Ok(PostHandshake::Ticket),
-            (_, Message::KeyUpdate(update)) => {
-                self.key_updates += 1;
-                match self.key_updates <= self.limits.key_updates {
-                    true => Ok(PostHandshake::KeyUpdate { requested: update.requested }),
-                    false => Err(Limit::KeyUpdates.into()),
-                }
-            }
-            _ => Err(Error::unexpected("CONNECTED", message.name())),
-        }
+        Ok(wanted)
     }
 }

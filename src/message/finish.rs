@@ -10,7 +10,7 @@ pub(crate) struct Finished<'a> {
 }
 
 impl<'a> Finished<'a> {
-    /// Its length depends on the suite's hash and is compared with the MAC itself.
+    /// Its length depends on the suite's hash, so that it is checked with the MAC.
     pub(crate) fn read(raw: &'a [u8], body: &'a [u8]) -> Self {
         Self { raw, verify_data: body }
     }

@@ -9,6 +9,8 @@ pub(crate) mod extension;
 mod finish;
 mod post;
 mod server_hello;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::certificate::{
     Certificate, CertificateRequest, CertificateVerify, EntryExtensions, write_certificate,

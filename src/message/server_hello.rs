@@ -28,7 +28,6 @@ pub(crate) struct ServerHello<'a> {
     pub(crate) selected_version: Option<ProtocolVersion>,
     pub(crate) extensions: Option<Extensions<'a>>,
     pub(crate) key_share: Option<ServerShare<'a>>,
-    pub(crate) selected_identity: Option<u16>,
     pub(crate) cookie: Option<&'a [u8]>,
 }
 
@@ -61,7 +60,6 @@ impl<'a> ServerHello<'a> {
             selected_version: None,
             extensions: None,
             key_share: None,
-            selected_identity: None,
             cookie: None,
         };
         // Before TLS 1.3 the extensions may be missing altogether.
@@ -97,10 +95,14 @@ impl<'a> ServerHello<'a> {
                         true => ServerShare::Group(group),
                         false => ServerShare::Entry(group, r.vec16()?),
                     });
+                    // RFC 9846 §4.3.8: key_exchange is at least one byte.
+                    if matches!(self.key_share, Some(ServerShare::Entry(_, []))) {
+                        return Err(r.malformed());
+                    }
                 }
                 ExtensionType::pre_shared_key => {
                     r = Reader::new("pre_shared_key", body);
-                    self.selected_identity = Some(r.u16()?);
+                    r.u16()?; // selected_identity: one that we did not ask for, since we offer none
                 }
                 ExtensionType::cookie => {
                     r = Reader::new("cookie", body);

@@ -4,6 +4,8 @@
 
 pub(crate) mod open;
 pub(crate) mod seal;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::open::{ChangeCipherSpecRule, Incoming, ReadSide};
 pub(crate) use self::seal::WriteSide;

@@ -39,6 +39,8 @@ pub(crate) struct ReadSide {
     pub(crate) limits: Limits,
     empty_records: u32,
     change_cipher_specs: u32,
+    /// How many bytes of early data may still be dropped, while it is to be dropped.
+    skippable: Option<usize>,
 }
 
 impl ReadSide {
@@ -50,6 +52,7 @@ impl ReadSide {
             limits,
             empty_records: 0,
             change_cipher_specs: 0,
+            skippable: None,
         }
     }
 
@@ -106,21 +109,47 @@ impl ReadSide {
             self.on_change_cipher_spec(body)?;
             return Ok(Incoming::Nothing { used });
         }
-        let (kind, body) = match &mut self.key {
-            Some(key) if kind == ContentType::application_data => open(key, header, body)?,
-            _ => (kind, body),
+        let opened = match &mut self.key {
+            Some(key) if kind == ContentType::application_data => open(key, header, body),
+            None if kind == ContentType::application_data => Err(Error::BadRecordMac),
+            _ => Ok((kind, body)),
         };
-        self.sort(kind, used, body)
+        match opened {
+            Ok((kind, body)) => {
+                self.skippable = None;
+                self.sort(kind, used, body)
+            }
+            Err(Error::BadRecordMac) if self.skippable.is_some() => {
+                self.skip(used)?;
+                Ok(Incoming::Nothing { used })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// RFC 9846 §4.3.10: the client has sent early data that nobody takes. Until the first record that opens, or the second
+    /// ClientHello, what does not open is dropped.
+    pub(crate) fn skip_early_data(&mut self) {
+        self.skippable = Some(self.limits.skipped_early_data);
+    }
+
+    /// Counts the header too: empty records are not for nothing.
+    fn skip(&mut self, len: usize) -> Result<(), Error> {
+        self.skippable = self.skippable.and_then(|left| left.checked_sub(len));
+        match self.skippable {
+            Some(_) => Ok(()),
+            None => Err(Limit::SkippedEarlyData.into()),
+        }
     }
 
     /// What can be refused before the whole record is there.
     fn check_header(&self, kind: ContentType, len: usize) -> Result<(), Error> {
         let max = match (&self.key, kind) {
             // RFC 9846 §5.1: application data is always protected.
-            (None, ContentType::application_data) => {
+            (None, ContentType::application_data) if self.skippable.is_none() => {
                 return Err(Violation::UnexpectedRecord.into());
             }
-            (Some(_), ContentType::application_data) => MAX_CIPHERTEXT,
+            (_, ContentType::application_data) => MAX_CIPHERTEXT,
             (_, ContentType::change_cipher_spec) => MAX_PLAINTEXT,
             (None, ContentType::handshake | ContentType::alert) => MAX_PLAINTEXT,
             // A peer that failed before it had keys says so in clear. Once it has used its keys, that is over.

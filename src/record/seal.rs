@@ -24,11 +24,13 @@ pub(crate) struct WriteSide {
     /// After this many records the key is updated (RFC 9846 §5.5).
     record_limit: u64,
     /// How often the key was updated.
-    updates: u64,
+    pub(super) updates: u64,
     /// The peer has asked for a new key, and gets it before the next application data (RFC 9846 §4.7.3).
     update_owed: bool,
     /// We have asked the peer, and it has not answered yet (RFC 9846 §4.7.3).
     update_awaited: bool,
+    /// change_cipher_spec goes before the next record (RFC 9846 Appendix E.4).
+    pub(crate) change_cipher_spec_owed: bool,
     /// Nothing was received yet, so that records carry the version of an initial ClientHello (RFC 9846 §5.1).
     pub(crate) initial: bool,
     closed: bool,
@@ -46,6 +48,7 @@ impl WriteSide {
             updates: 0,
             update_owed: false,
             update_awaited: false,
+            change_cipher_spec_owed: false,
             initial: false,
             closed: false,
         }
@@ -88,6 +91,10 @@ impl WriteSide {
     /// RFC 9846 Appendix E.4: looks like TLS 1.2 to middleboxes.
     pub(crate) fn queue_change_cipher_spec(&mut self) -> Result<(), Error> {
         self.end_flight()?;
+        self.push_change_cipher_spec()
+    }
+
+    fn push_change_cipher_spec(&mut self) -> Result<(), Error> {
         self.pending.extend(header(ContentType::change_cipher_spec, 3, 1)?);
         self.pending.push(1);
         Ok(())
@@ -109,6 +116,9 @@ impl WriteSide {
 
     /// Queues one record, protected if there is a key.
     fn queue_record(&mut self, kind: ContentType, content: &[u8]) -> Result<(), Error> {
+        if std::mem::take(&mut self.change_cipher_spec_owed) {
+            self.push_change_cipher_spec()?;
+        }
         let Some(key) = &mut self.key else {
             let minor_version = if self.initial { 1 } else { 3 };
             self.pending.extend(header(kind, minor_version, content.len())?);
@@ -222,7 +232,7 @@ impl WriteSide {
     }
 
     /// How long [`WriteSide::write`]'s output for `len` bytes is: what is pending, new keys and records.
-    fn written_len(&self, len: usize) -> usize {
+    pub(super) fn written_len(&self, len: usize) -> usize {
         let record =
             |content: usize| HEADER_LEN + content + padding_for(self.padding, content) + OVERHEAD;
         let mut seq = self.key.as_ref().map_or(0, |key| key.seq);
@@ -237,13 +247,16 @@ impl WriteSide {
                 total += record(KEY_UPDATE_LEN);
                 seq = 0;
             }
+            let fragment = left.min(self.max_fragment);
+            if fragment > 0 {
+                total += record(fragment);
+                seq += 1;
+            }
+            left -= fragment;
+            // The key that the last record has used up is changed by the next call.
             if left == 0 {
                 return total;
             }
-            let fragment = left.min(self.max_fragment);
-            total += record(fragment);
-            seq += 1;
-            left -= fragment;
         }
     }
 
@@ -282,7 +295,7 @@ impl WriteSide {
 }
 
 /// RFC 9846 §4.7.3
-const MAX_UPDATES: u64 = (1 << 48) - 1;
+pub(super) const MAX_UPDATES: u64 = (1 << 48) - 1;
 
 /// A KeyUpdate message: header and one byte.
 const KEY_UPDATE_LEN: usize = 5;

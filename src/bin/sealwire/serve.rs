@@ -186,6 +186,11 @@ impl Service {
         } else {
             self.text(peer, &result, stream.summary(), &done)
         };
+        if stream.summary().is_some() {
+            // The client may have gone after its last answer, which is its right.
+            stream.get_mut().deadline = Instant::now() + LINGER;
+            let _gone = stream.shutdown_write();
+        }
         // Nobody reads our output any more: that is no reason to stop serving.
         let _unread = print_line(&line);
         stream.into_inner().linger();
@@ -197,9 +202,9 @@ impl Service {
         loop {
             stream.get_mut().deadline = Instant::now() + self.idle;
             let head = match http::read(stream) {
-                // HTTP says itself where an answer ends, and every answer was whole (RFC 9110 §16.3 aside, nobody was
-                // cut off). A client that only goes silent between requests has done nothing wrong either.
-                Err(error) if done.requests > 0 && is_departure(&error) => return Ok(()),
+                // HTTP says itself where a message ends, so a client that goes after its answer, or goes silent, has
+                // cut nothing off.
+                Err(error) if done.requests > 0 && is_departure(&error) => break,
                 head => head.map_err(|error| Failure::stream("reading a request", &error))?,
             };
             stream.get_mut().deadline = Instant::now() + self.idle;
@@ -217,8 +222,6 @@ impl Service {
                 break;
             }
         }
-        // The client may have gone after its last answer, which is its right.
-        let _gone = stream.shutdown_write();
         Ok(())
     }
 
@@ -257,7 +260,8 @@ impl Service {
         if self.echo {
             text.push_str(&format!(", {} bytes echoed", done.bytes));
         } else {
-            text.push_str(&format!(", {} requests", done.requests));
+            let plural = if done.requests == 1 { "" } else { "s" };
+            text.push_str(&format!(", {} request{plural}", done.requests));
         }
         match result {
             Ok(()) => text,

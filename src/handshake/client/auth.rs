@@ -167,9 +167,6 @@ impl WaitFinished {
         );
         fx.push(Effect::PeerFinished);
         fx.push(Effect::ReadKey(flow.suite, theirs));
-        if std::mem::take(&mut flow.client.owes_change_cipher_spec) {
-            fx.push(Effect::ChangeCipherSpec);
-        }
         let signature = match self.request {
             Some(request) => request.answer(flow, fx)?,
             None => None,

@@ -259,6 +259,10 @@ impl WaitServerHello {
         log_secret(common, "CLIENT_HANDSHAKE_TRAFFIC_SECRET", &client.random, &ours);
         log_secret(common, "SERVER_HANDSHAKE_TRAFFIC_SECRET", &client.random, &theirs);
         fx.push(Effect::ReadKey(suite, theirs));
+        // RFC 9846 Appendix E.4: before the second flight, which can also be an alert.
+        if client.owes_change_cipher_spec {
+            fx.push(Effect::ChangeCipherSpecFirst);
+        }
         fx.push(Effect::WriteKey(suite, ours));
 
         let mut summary = Summary::new(suite, group, retried);

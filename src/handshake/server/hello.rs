@@ -87,6 +87,9 @@ fn proceed(
         return next.take_up(hello, fx);
     }
     let plan = Plan::choose(&config, &choice, hello, None)?;
+    if hello.offers_early_data {
+        fx.push(Effect::SkipEarlyData);
+    }
     match hello.share_for(plan.group) {
         Some(share) => {
             let transcript = Transcript::new(plan.suite.hash, hello.raw);
