@@ -1,0 +1,178 @@
+//! One test for each rule that a peer can break, each limit, each lack of overlap and each misuse: one thing is wrong, and
+//! the attacked side answers with exactly that error and that alert, and is dead from then on.
+//!
+//! The tables below are complete, or this does not pass: [`every_violation_has_a_test`] and the like compare them with
+//! what the library has.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+#[path = "violations/authentication.rs"]
+mod authentication;
+#[path = "violations/duel.rs"]
+mod duel;
+#[path = "violations/edit.rs"]
+mod edit;
+#[path = "violations/hellos.rs"]
+mod hellos;
+#[path = "violations/limits.rs"]
+mod limits;
+#[path = "violations/misuse.rs"]
+mod misuse;
+#[path = "violations/overlap.rs"]
+mod overlap;
+#[path = "violations/records.rs"]
+mod records;
+#[path = "violations/refuse.rs"]
+mod refuse;
+#[path = "violations/server_hellos.rs"]
+mod server_hellos;
+#[path = "violations/unexpected.rs"]
+mod unexpected;
+
+use sealwire::Violation;
+
+/// A test for each variant, under its name; and the list of those names.
+macro_rules! cases {
+    ($table:ident: $($variant:ident => $($module:ident::$test:ident),+;)+) => {
+        mod $table {
+            pub(crate) const NAMES: &[&str] = &[$(stringify!($variant)),+];
+            $(
+                #[test]
+                #[allow(non_snake_case)]
+                fn $variant() {
+                    $(super::$module::$test();)+
+                }
+            )+
+        }
+    };
+}
+
+cases! { violation:
+    RecordOverflow => records::record_overflow;
+    PlaintextOverflow => records::plaintext_overflow;
+    NoContentType => records::no_content_type;
+    EmptyFragment => records::empty_fragment;
+    NotTls => records::not_tls;
+    UnexpectedRecord => records::unexpected_record;
+    BadChangeCipherSpec => records::bad_change_cipher_spec;
+    UnexpectedChangeCipherSpec => records::unexpected_change_cipher_spec;
+    KeyChangeMidRecord => records::key_change_mid_record;
+    InterleavedHandshake => records::interleaved_handshake;
+    AlertNotAlone => records::alert_not_alone;
+    UnprotectedRecord => records::unprotected_record;
+
+    DuplicateExtension => hellos::duplicate_extension;
+    UnsolicitedExtension => hellos::unsolicited_extension;
+    MisplacedExtension => hellos::misplaced_extension;
+    PreSharedKeyNotLast => hellos::pre_shared_key_not_last;
+
+    LegacyVersion => hellos::legacy_version;
+    LegacyCompression => hellos::legacy_compression;
+    MissingSignatureAlgorithms => hellos::missing_signature_algorithms;
+    MissingSupportedGroups => hellos::missing_supported_groups;
+    MissingKeyShare => hellos::missing_key_share;
+    MissingPskModes => hellos::missing_psk_modes;
+    MissingServerName => hellos::missing_server_name;
+    DuplicateKeyShare => hellos::duplicate_key_share;
+    KeyShareNotInGroups => hellos::key_share_not_in_groups;
+    BadKeyShare => hellos::bad_key_share;
+    BinderCount => hellos::binder_count;
+    BadServerName => hellos::bad_server_name;
+    UnrecognizedName => hellos::unrecognized_name;
+    ChangedClientHello => hellos::changed_client_hello;
+    RetryIgnored => hellos::retry_ignored;
+    EarlyDataAfterRetry => hellos::early_data_after_retry;
+    CookieNotEchoed => hellos::cookie_not_echoed;
+    BadCookie => hellos::bad_cookie;
+
+    Downgrade => server_hellos::downgrade;
+    BadSelectedVersion => server_hellos::bad_selected_version;
+    SessionIdNotEchoed => server_hellos::session_id_not_echoed;
+    UnofferedCipherSuite => server_hellos::unoffered_cipher_suite;
+    CompressionSelected => server_hellos::compression_selected;
+    NoKeyExchange => server_hellos::no_key_exchange;
+    UnofferedGroup => server_hellos::unoffered_group;
+    SecondRetry => server_hellos::second_retry;
+    UselessRetry => server_hellos::useless_retry;
+    BadRetryGroup => server_hellos::bad_retry_group;
+    RetrySuiteChanged => server_hellos::retry_suite_changed;
+    RetryGroupChanged => server_hellos::retry_group_changed;
+
+    BadAlpn => server_hellos::bad_alpn;
+    BadServerNameAck => server_hellos::bad_server_name_ack;
+
+    RequestContextNotEmpty => authentication::request_context_not_empty;
+    CertificateContext => authentication::certificate_context;
+    EmptyServerCertificate => authentication::empty_server_certificate;
+    NoClientCertificate => authentication::no_client_certificate;
+    UnofferedSignatureScheme => authentication::unoffered_signature_scheme;
+    SignatureSchemeMismatch => authentication::signature_scheme_mismatch;
+    BadSignature => authentication::bad_signature;
+    BadFinished => authentication::bad_finished;
+    BadStatus => authentication::bad_status;
+
+    BadKeyUpdate => records::bad_key_update;
+}
+
+cases! { limit:
+    HandshakeMessage => limits::handshake_message;
+    EmptyRecords => limits::empty_records;
+    SkippedEarlyData => limits::skipped_early_data;
+    ChangeCipherSpecs => limits::change_cipher_specs;
+    Warnings => limits::warnings;
+    ChainLength => limits::chain_length;
+    KeyUpdates => limits::key_updates;
+    PostHandshake => limits::post_handshake;
+}
+
+cases! { no_overlap:
+    Version => overlap::version;
+    CipherSuite => overlap::cipher_suite;
+    Group => overlap::group;
+    SignatureScheme => overlap::signature_scheme;
+    Alpn => overlap::alpn;
+    Credential => overlap::credential;
+}
+
+cases! { misused:
+    NotConnected => misuse::not_connected;
+    Closed => misuse::closed, misuse::closed_for_keys;
+    RecordBuffer => misuse::record_buffer;
+    RecordTooLong => misuse::record_too_long;
+    OutputWaiting => misuse::output_waiting;
+    UnexpectedAnswer => misuse::unexpected_answer;
+    ExporterLength => misuse::exporter_length;
+    Busy => misuse::busy;
+    NotInProvider => misuse::not_in_provider;
+    Config => misuse::config;
+    PrivateKey => misuse::private_key;
+    Credential => misuse::credential;
+}
+
+/// 2^48 key changes take too long to be made here: `record::seal` has a unit test of it.
+const TESTED_INSIDE: &[&str] = &["KeyExhausted"];
+
+#[test]
+fn every_violation_has_a_test() {
+    let all: Vec<String> = Violation::ALL.iter().map(|v| format!("{v:?}")).collect();
+    assert_eq!(violation::NAMES, all);
+}
+
+#[test]
+fn every_limit_overlap_and_misuse_has_a_test() {
+    assert_eq!([limit::NAMES, TESTED_INSIDE].concat(), variants("Limit"));
+    assert_eq!(no_overlap::NAMES, variants("NoOverlap"));
+    assert_eq!(misused::NAMES, variants("Misuse"));
+}
+
+/// The variants of an enum in the library's source: from outside, only the source knows them all.
+fn variants(name: &str) -> Vec<&'static str> {
+    let source = include_str!("../src/error/mod.rs");
+    let (_, body) = source.split_once(&format!("pub enum {name} {{\n")).unwrap();
+    let (body, _) = body.split_once("\n}").unwrap();
+    let code = body.lines().map(str::trim);
+    let code = code.filter(|line| !line.starts_with("//") && !line.starts_with("#["));
+    code.map(|line| line.split([',', '(', ' ']).next().unwrap()).collect()
+}
