@@ -65,7 +65,7 @@ impl Hello {
     /// In records, as over TCP.
     fn records(&self) -> Vec<u8> {
         let fragments = self.message.chunks(1 << 14);
-        fragments.flat_map(|fragment| record(fragment)).collect()
+        fragments.flat_map(record).collect()
     }
 }
 

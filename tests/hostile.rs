@@ -1,5 +1,6 @@
-//! Bad input: one handshake with mutual authentication, data and closes is recorded, and then either side gets the other's
-//! bytes with every single byte flipped, cut off at every byte, and spliced ten thousand times.
+//! Bad input: a handshake with mutual authentication, data and closes is recorded, one straight and one with a retry, and
+//! then either side gets the other's bytes with every single byte flipped, cut off at every byte, and spliced ten thousand
+//! times.
 //!
 //! The victim is made again from the same seed each time, so that its part is as it was recorded, up to the change. It may
 //! fail, or it may go on; but if it says that it is connected, then with the peer of the recording and its keys, what it
@@ -7,15 +8,19 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "hostile/changes.rs"]
+mod changes;
 mod support;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use changes::{changing, splice};
 use peak_alloc::PeakAlloc;
 use sealwire::codepoints::NamedGroup;
 use sealwire::{
-    ClientAuth, ClientConfig, Connection, Error, Event, Limit, Read, ServerConfig, Verifier,
+    ClientAuth, ClientConfig, Connection, CookieKey, Error, Event, Limit, Read, ServerConfig,
+    Verifier,
 };
 use support::{Calls, Kind, Rand, Role, configs_with, now, pki, records, server_name};
 
@@ -46,18 +51,38 @@ fn at(role: Role) -> usize {
     }
 }
 
-fn mutual() -> (ClientConfig, ServerConfig) {
+/// Which handshake is attacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    Plain,
+    /// With a HelloRetryRequest, whose cookie holds what the server knows.
+    Retry,
+}
+
+impl Flow {
+    const BOTH: [Self; 2] = [Self::Plain, Self::Retry];
+}
+
+fn mutual(flow: Flow) -> (ClientConfig, ServerConfig) {
     let (client, server) = configs_with(SEED, Kind::P256);
     let client = client.with_groups(&[NamedGroup::x25519]).unwrap();
+    let (client, server) = match flow {
+        Flow::Plain => (client, server),
+        Flow::Retry => {
+            let key = Arc::new(CookieKey::new(&[7; 32]).unwrap());
+            (client.with_key_shares(&[]).unwrap(), server.with_stateless_retry(key))
+        }
+    };
     let credential = pki().client(Kind::P256).credential(client.provider());
     let auth = ClientAuth::Required(Verifier::new(pki().anchors()));
     (client.with_credentials(vec![credential]), server.with_client_auth(auth))
 }
 
-fn recording() -> &'static Recording {
-    static RECORDING: OnceLock<Recording> = OnceLock::new();
-    RECORDING.get_or_init(|| {
-        let (client, server) = mutual();
+fn recording(flow: Flow) -> &'static Recording {
+    static RECORDINGS: [OnceLock<Recording>; 2] = [const { OnceLock::new() }; 2];
+    let at = if flow == Flow::Plain { 0 } else { 1 };
+    RECORDINGS[at].get_or_init(|| {
+        let (client, server) = mutual(flow);
         let mut pair = Calls::PLAIN.pair(client, server).connect();
         pair.chat();
         let exporter = pair.client.export(LABEL, None).unwrap();
@@ -92,9 +117,9 @@ enum End {
 }
 
 /// Gives `input` to a new `victim` and checks everything that it says.
-fn attack(victim: Role, input: &[u8]) -> End {
-    let good = recording();
-    let (client, server) = mutual();
+fn attack(flow: Flow, victim: Role, input: &[u8]) -> End {
+    let good = recording(flow);
+    let (client, server) = mutual(flow);
     let mut out = Vec::new();
     let mut conn = match victim {
         Role::Server => Connection::server(Arc::new(server)),
@@ -116,7 +141,7 @@ fn attack(victim: Role, input: &[u8]) -> End {
             _ => 0,
         };
         let step = read.map(|r| matches!(r, Read::Closed));
-        check_events(victim, &mut conn);
+        check_events(good, victim, &mut conn);
         assert!(good.data[at(victim.peer())].starts_with(&data), "forged data");
         match step {
             Err(error) => {
@@ -137,8 +162,7 @@ fn attack(victim: Role, input: &[u8]) -> End {
 }
 
 /// Whoever says that it is connected has the keys, and has seen the certificate, of the recorded peer.
-fn check_events(victim: Role, conn: &mut Connection) {
-    let good = recording();
+fn check_events(good: &Recording, victim: Role, conn: &mut Connection) {
     while let Some(event) = conn.poll_event() {
         match event {
             Event::Connected => {
@@ -197,9 +221,12 @@ fn many(count: usize, attack: impl Fn(usize) -> End + Sync) -> [usize; 3] {
 }
 
 #[test]
-fn the_recording_itself_is_fine() {
-    for victim in Role::BOTH {
-        assert_eq!(attack(victim, &recording().wire[at(victim.peer())]), End::Closed);
+fn the_recordings_themselves_are_fine() {
+    for flow in Flow::BOTH {
+        for victim in Role::BOTH {
+            let wire = &recording(flow).wire[at(victim.peer())];
+            assert_eq!(attack(flow, victim, wire), End::Closed);
+        }
     }
 }
 
@@ -218,13 +245,13 @@ fn is_ignored(wire: &[u8], byte: usize) -> bool {
 
 #[test]
 fn every_byte_flipped() {
-    for victim in Role::BOTH {
-        let wire = &recording().wire[at(victim.peer())];
-        for bit in [0, 7] {
+    for (flow, bit) in [(Flow::Plain, 0), (Flow::Plain, 7), (Flow::Retry, 0)] {
+        for victim in Role::BOTH {
+            let wire = &recording(flow).wire[at(victim.peer())];
             let ends = many(wire.len(), |i| {
                 let mut bad = wire.clone();
                 bad[i] ^= 1 << bit;
-                let end = attack(victim, &bad);
+                let end = attack(flow, victim, &bad);
                 let harmless = end != End::Failed && is_ignored(wire, i);
                 // A longer record never ends.
                 let longer = end == End::Waits;
@@ -239,84 +266,100 @@ fn every_byte_flipped() {
 
 #[test]
 fn every_truncation() {
-    for victim in Role::BOTH {
-        let wire = &recording().wire[at(victim.peer())];
-        let ends = many(wire.len(), |len| {
-            let end = attack(victim, &wire[..len]);
-            assert_eq!(end, End::Waits, "{victim:?}: {len} of {} bytes", wire.len());
-            end
-        });
-        assert_eq!(ends, [0, wire.len(), 0]);
+    for flow in Flow::BOTH {
+        for victim in Role::BOTH {
+            let wire = &recording(flow).wire[at(victim.peer())];
+            let ends = many(wire.len(), |len| {
+                let end = attack(flow, victim, &wire[..len]);
+                assert_eq!(end, End::Waits, "{victim:?}: {len} of {} bytes", wire.len());
+                end
+            });
+            assert_eq!(ends, [0, wire.len(), 0]);
+        }
     }
 }
 
 #[test]
 fn ten_thousand_splices() {
-    let wires = &recording().wire;
     let ends = many(SPLICES, |i| {
         let mut rand = Rand::new(u64::try_from(i).unwrap());
-        let victim = Role::BOTH[i % 2];
-        let theirs = &wires[at(victim.peer())];
-        let mut bad = theirs.clone();
+        let (victim, flow) = (Role::BOTH[i % 2], Flow::BOTH[i / 2 % 2]);
+        let wires = &recording(flow).wire;
+        let mut bad = wires[at(victim.peer())].clone();
         for _ in 0..=rand.below(3) {
             splice(&mut bad, &wires[at(victim)], &mut rand);
         }
-        attack(victim, &bad)
+        attack(flow, victim, &bad)
     });
     assert!(ends[0] > SPLICES / 2, "{ends:?}");
 }
 
-/// Changes `wire` somewhere: with rubbish, with its own bytes, or with the victim's own (a reflection).
-fn splice(wire: &mut Vec<u8>, own: &[u8], rand: &mut Rand) {
-    let from = rand.below(wire.len() + 1);
-    let to = (from + rand.below(40)).min(wire.len());
-    let len = rand.below(60);
-    match rand.below(8) {
-        0 => drop(wire.splice(from..to, rand.bytes(len))),
-        1 => drop(wire.drain(from..to)),
-        2 => drop(wire.splice(from..from, rand.bytes(len))),
-        3 => drop(wire.splice(from..from, wire[from..to].to_vec())),
-        4 => {
-            let at = rand.below(own.len());
-            let piece = own[at..].iter().take(len).copied().collect::<Vec<_>>();
-            drop(wire.splice(from..to, piece));
+/// A peer that holds the keys, and says something else than it should: its messages are changed before they are hashed and
+/// encrypted, so that what is behind every Finished is reached.
+#[test]
+fn a_peer_that_says_other_things() {
+    let ends = many(CHANGES, |i| {
+        let liar = Role::BOTH[i % 2];
+        let (mut client, mut server) = talkative(i);
+        let hook = changing(liar, Rand::new(u64::try_from(i).unwrap()));
+        match liar {
+            Role::Client => client = client.with_message_hook(hook),
+            Role::Server => server = server.with_message_hook(hook),
         }
-        kind => splice_records(wire, own, kind, rand),
-    }
+        let mut pair = Calls::PLAIN.pair(client, server);
+        pair.pump();
+        for role in Role::BOTH {
+            if pair.side(role).conn.is_connected() {
+                let _ = pair.side(role).write(b"hello");
+            }
+        }
+        pair.pump();
+        let victim = pair.side(liar.peer());
+        if victim.error.is_some() {
+            return End::Failed;
+        }
+        // It got through because it changed nothing that matters: both still agree.
+        if victim.times_connected() == 0 {
+            return End::Waits;
+        }
+        let exporter = victim.export(LABEL, None).unwrap();
+        let other = pair.side(liar);
+        if other.error.is_none() {
+            assert_eq!(other.export(LABEL, None).unwrap(), exporter, "run {i}");
+        }
+        End::Closed
+    });
+    assert!(ends[0] > CHANGES / 2, "{ends:?}");
 }
 
-/// The same with whole records, which gets further.
-fn splice_records(wire: &mut Vec<u8>, own: &[u8], kind: usize, rand: &mut Rand) {
-    let Some(mut all) = whole_records(wire) else {
-        // An earlier splice has left something else.
-        wire.truncate(rand.below(wire.len() + 1));
-        return;
+const CHANGES: usize = 3000;
+
+/// A client and a server that say as much as they can.
+fn talkative(i: usize) -> (ClientConfig, ServerConfig) {
+    let (client, server) = mutual(Flow::Plain);
+    let (ocsp, scts) = (vec![0x30, 3, 0x0a, 1, 0], vec![vec![0; 40]]);
+    let add = |identity: &support::Identity, provider| {
+        let credential = identity.bare(provider).with_ocsp(ocsp.clone());
+        vec![Arc::new(credential.with_scts(scts.clone()))]
     };
-    let (one, other) = (rand.below(all.len()), rand.below(all.len()));
-    match kind {
-        5 => all.swap(one, other),
-        6 => {
-            let record = all[one].clone();
-            all.insert(other, record);
-        }
-        _ => {
-            let own = records(own);
-            let record = own[rand.below(own.len())].to_vec();
-            if rand.below(2) == 0 { all[one] = record } else { all.insert(one, record) }
-        }
+    let credentials = add(pki().server(Kind::P256), server.provider());
+    let auth = server.client_auth().clone();
+    let mut server = ServerConfig::new(server.provider().clone(), credentials)
+        .unwrap()
+        .with_client_auth(auth)
+        .with_status_requests(true, true)
+        .with_alpn(&[b"h2"])
+        .unwrap();
+    let credentials = add(pki().client(Kind::P256), client.provider());
+    let mut client = client.with_alpn(&[b"imap", b"h2"]).unwrap().with_credentials(credentials);
+    if i % 4 >= 2 {
+        client = client.with_key_shares(&[]).unwrap();
     }
-    *wire = all.concat();
-}
-
-/// The records of `wire`, if it has some, and nothing besides.
-fn whole_records(mut wire: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let mut all = Vec::new();
-    while !wire.is_empty() {
-        let len = 5 + usize::from(u16::from_be_bytes([*wire.get(3)?, *wire.get(4)?]));
-        all.push(wire.get(..len)?.to_vec());
-        wire = &wire[len..];
+    if i % 8 >= 4 {
+        server = server.with_stateless_retry(Arc::new(CookieKey::new(&[7; 32]).unwrap()));
+        client = client.with_authorities(true);
     }
-    Some(all).filter(|all| !all.is_empty())
+    (client, server)
 }
 
 /// What a stranger can send without end.
@@ -330,7 +373,7 @@ fn endless_input_ends() {
         record
     };
     let limit = |error: &Error, limit: Limit| matches!(error, Error::Limit(l) if *l == limit);
-    let (_, server) = mutual();
+    let (_, server) = mutual(Flow::Plain);
     let server = Arc::new(server);
 
     // A message that says it is 16 MiB long.
@@ -348,7 +391,7 @@ fn endless_input_ends() {
     assert!(records <= 60_000);
 
     for nothing in [&[22, 3, 3, 0, 0][..], &[20, 3, 3, 0, 1, 1], &[21, 3, 3, 0, 2, 1, 90]] {
-        let (client, _) = mutual();
+        let (client, _) = mutual(Flow::Plain);
         let mut hello = Vec::new();
         let conn = Connection::client(Arc::new(client), server_name(), now(), &mut hello).unwrap();
         for (conn, first) in [(conn, &[][..]), (Connection::server(Arc::clone(&server)), &hello)] {

@@ -50,9 +50,12 @@ pub fn configs_with(seed: u64, kind: Kind) -> (ClientConfig, ServerConfig) {
     (client, server)
 }
 
+/// A label, the ClientHello's random, a secret.
+pub type Line = (String, [u8; 32], Vec<u8>);
+
 /// Remembers what is logged.
 #[derive(Debug, Default)]
-pub struct Lines(Mutex<Vec<(String, [u8; 32], Vec<u8>)>>);
+pub struct Lines(Mutex<Vec<Line>>);
 
 impl KeyLog for Lines {
     fn log(&self, label: &str, client_random: &[u8; 32], secret: &[u8]) {
@@ -67,7 +70,7 @@ impl Lines {
     }
 
     /// Everything so far.
-    pub fn all(&self) -> Vec<(String, [u8; 32], Vec<u8>)> {
+    pub fn all(&self) -> Vec<Line> {
         self.0.lock().unwrap().clone()
     }
 

@@ -40,5 +40,6 @@ pub fn seeded(seed: u64) -> Provider {
 /// The deterministic provider with these draws, and no others as long as they last.
 pub fn scripted(draws: Vec<Vec<u8>>) -> (Provider, Arc<ScriptedRng>) {
     let rng = Arc::new(ScriptedRng::new(draws, 0));
-    (deterministic::provider(Arc::clone(&rng) as Arc<dyn Rng>), rng)
+    let source: Arc<dyn Rng> = rng.clone();
+    (deterministic::provider(source), rng)
 }
