@@ -1,0 +1,200 @@
+//! What BoGo has found in this library, one test for each.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sealwire::codepoints::{Alert, HandshakeType};
+use sealwire::crypto::deterministic::MessageHook;
+use sealwire::{CookieKey, Error, FixedOutput, Limit};
+use support::{Calls, Role, configs};
+
+/// RFC 9846 Appendix E.4: change_cipher_spec goes before whatever the client encrypts first, an alert too.
+#[test]
+fn an_encrypted_alert_follows_change_cipher_spec() {
+    Calls::each(|calls| {
+        for kind in [HandshakeType::encrypted_extensions, HandshakeType::finished] {
+            let (client, server) = configs(101);
+            let hook = MessageHook(Arc::new(move |this, message| {
+                if this == kind {
+                    *message.last_mut().unwrap() ^= 1;
+                }
+            }));
+            let mut pair = calls.pair(client, server.with_message_hook(hook));
+            pair.pump();
+            assert!(pair.client.error.as_ref().unwrap().alert().is_some());
+            let kinds: Vec<u8> = pair.client.records(0).iter().map(|record| record[0]).collect();
+            assert_eq!(kinds, [22, 20, 23], "ClientHello, change_cipher_spec, alert");
+        }
+    });
+}
+
+/// Nothing was ever encrypted before ServerHello was understood, so that there is nothing to hide.
+#[test]
+fn a_clear_alert_goes_alone() {
+    let (client, server) = configs(102);
+    let hook = MessageHook(Arc::new(|kind, message| {
+        if kind == HandshakeType::server_hello {
+            message[5] ^= 1; // legacy_version
+        }
+    }));
+    let mut pair = Calls::PLAIN.pair(client, server.with_message_hook(hook));
+    pair.pump();
+    assert_eq!(pair.client.error.as_ref().unwrap().alert(), Some(Alert::protocol_version));
+    let kinds: Vec<u8> = pair.client.records(0).iter().map(|record| record[0]).collect();
+    assert_eq!(kinds, [22, 21]);
+}
+
+/// The limit on KeyUpdates is the one that stops KeyUpdates, even if the two limits are the same.
+#[test]
+fn too_many_key_updates_are_called_that() {
+    for from in Role::BOTH {
+        let (client, server) = configs(103);
+        let mut pair = Calls::PLAIN.pair(client, server).connect();
+        for _ in 0..32 {
+            pair.side(from).update_keys(false).unwrap();
+        }
+        pair.pump();
+        assert!(pair.side(from.peer()).error.is_none());
+        // Data starts the count again.
+        pair.chat();
+        for _ in 0..33 {
+            pair.side(from).update_keys(false).unwrap();
+        }
+        pair.pump();
+        let error = pair.side(from.peer()).error.clone();
+        assert!(matches!(error, Some(Error::Limit(Limit::KeyUpdates))), "{error:?}");
+    }
+}
+
+/// Adds an empty `early_data` to the first ClientHello that it sees.
+fn with_early_data() -> MessageHook {
+    let seen = AtomicBool::new(false);
+    MessageHook(Arc::new(move |kind, message| {
+        if kind != HandshakeType::client_hello || seen.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let number = |at: usize| usize::from(message[at]) << 8 | usize::from(message[at + 1]);
+        let suites = 39 + usize::from(message[38]);
+        let methods = suites + 2 + number(suites);
+        let extensions = methods + 1 + usize::from(message[methods]);
+        let len = u16::try_from(number(extensions) + 4).unwrap();
+        message[extensions..extensions + 2].copy_from_slice(&len.to_be_bytes());
+        message.extend([0, 42, 0, 0]);
+        let len = u16::try_from(message.len() - 4).unwrap();
+        message[2..4].copy_from_slice(&len.to_be_bytes());
+    }))
+}
+
+/// A record that looks like early data.
+fn unreadable(len: u16) -> Vec<u8> {
+    let [high, low] = len.to_be_bytes();
+    [vec![23, 3, 3, high, low], vec![0xda; len.into()]].concat()
+}
+
+/// RFC 9846 §4.3.10: a server that does not accept early data passes over it, with and without HelloRetryRequest.
+#[test]
+fn early_data_is_skipped() {
+    for retry in [false, true] {
+        Calls::each(|calls| {
+            let (client, server) = configs(104);
+            let client = client.with_message_hook(with_early_data());
+            let client = if retry { client.with_key_shares(&[]).unwrap() } else { client };
+            let mut pair = calls.pair(client, server);
+            for len in [100, 0, 16_000, 200] {
+                pair.client.wire.extend(unreadable(len));
+            }
+            let mut pair = pair.connect();
+            pair.chat();
+            assert_eq!(pair.server.conn.summary().unwrap().retried, retry);
+            // Since the first record that could be read it is over.
+            pair.client.wire.extend(unreadable(100));
+            pair.pump();
+            assert!(matches!(pair.server.error, Some(Error::BadRecordMac)));
+        });
+    }
+}
+
+/// It has an end, and it has to be announced.
+#[test]
+fn early_data_is_skipped_within_bounds() {
+    for retry in [false, true] {
+        let fail = |announced: bool, lengths: &[u16]| {
+            let (client, server) = configs(105);
+            let client =
+                if announced { client.with_message_hook(with_early_data()) } else { client };
+            let client = if retry { client.with_key_shares(&[]).unwrap() } else { client };
+            let mut pair = Calls::PLAIN.pair(client, server);
+            pair.client.wire.extend(lengths.iter().flat_map(|len| unreadable(*len)));
+            pair.pump();
+            pair.server.error.clone().expect("the server goes on")
+        };
+        for lengths in [vec![16_000; 5], vec![0; 13_108]] {
+            let error = fail(true, &lengths);
+            assert!(matches!(error, Error::Limit(Limit::SkippedEarlyData)), "{error:?}");
+            assert_eq!(error.alert(), Some(Alert::unexpected_message));
+        }
+        let error = fail(false, &[100]);
+        let expected = if retry { Alert::unexpected_message } else { Alert::bad_record_mac };
+        assert_eq!(error.alert(), Some(expected), "{error:?}");
+    }
+}
+
+/// What `write` says that it needs is what it then takes, whatever key changes come with it.
+#[test]
+fn write_needs_what_it_takes() {
+    let (client, server) = configs(106);
+    let client = client.with_key_update_after(2).with_max_fragment(100).unwrap();
+    let mut pair = Calls::PLAIN.pair(client, server).connect();
+    for (i, len) in [1, 0, 100, 101, 250, 0, 0, 1, 99].into_iter().enumerate() {
+        if i % 2 == 0 {
+            pair.server.update_keys(true).unwrap();
+            pair.pump();
+        }
+        let data = vec![7; len];
+        let mut none = FixedOutput::new(&mut []);
+        let need = match pair.client.conn.write(&data, &mut none) {
+            Err(Error::OutputTooSmall { need }) => need,
+            other => {
+                assert!(matches!((other, len), (Ok(()), 0)));
+                continue;
+            }
+        };
+        let before = pair.client.wire.len();
+        pair.client.write(&data).unwrap();
+        assert_eq!(pair.client.wire.len() - before, need, "write {i} of {len} bytes");
+        pair.pump();
+    }
+}
+
+/// The same for a server that has forgotten the first ClientHello, and the offer in it.
+#[test]
+fn early_data_is_skipped_by_a_stateless_server() {
+    Calls::each(|calls| {
+        let (client, server) = configs(107);
+        let client = client.with_message_hook(with_early_data()).with_key_shares(&[]).unwrap();
+        let key = Arc::new(CookieKey::generate(server.provider()).unwrap());
+        let server = server.with_stateless_retry(key);
+        let mut pair = calls.pair(client, server.clone());
+        let hello = pair.client.wire.len();
+        pair.client.wire.extend(unreadable(1_000));
+        while pair.client.taken < hello {
+            // One delivery may take more than the ClientHello; then the first server skips what comes with it.
+            pair.deliver(Role::Client);
+        }
+        let now = pair.now;
+        let flight = pair.server.wire.clone();
+        pair.client.inbox.extend_from_slice(&flight);
+        pair.client.drain(now);
+        // What the first server has received and not read goes on to the second one.
+        let rest = std::mem::take(&mut pair.server.inbox);
+        pair.server = calls.server(server.clone());
+        pair.server.inbox = rest;
+        let mut pair = pair.connect();
+        pair.chat();
+        assert!(pair.server.conn.summary().unwrap().retried);
+    });
+}
