@@ -1,0 +1,3 @@
+module sealwire/interop
+
+go 1.26

@@ -1,0 +1,150 @@
+// Command peer is Go's crypto/tls as the other end of an interoperability test.
+//
+// It connects to a port of this machine, or listens on one and says so on standard error ("LISTEN port"). When the
+// handshake is complete it prints what was negotiated on standard error, as JSON; then standard input goes to the peer,
+// and what the peer sends to standard output. It ends when both directions have.
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+)
+
+var groups = map[string]tls.CurveID{
+	"x25519":         tls.X25519,
+	"secp256r1":      tls.CurveP256,
+	"secp384r1":      tls.CurveP384,
+	"X25519MLKEM768": tls.X25519MLKEM768,
+}
+
+func main() {
+	connect := flag.Int("connect", 0, "port to connect to; 0 listens")
+	roots := flag.String("ca", "", "PEM file of the root that the peer's certificate leads to")
+	chain := flag.String("cert", "", "PEM file of our chain; none if empty")
+	key := flag.String("key", "", "PEM file of our private key")
+	names := flag.String("groups", "", "key exchange groups, separated by commas")
+	flag.Parse()
+	if err := run(*connect, *roots, *chain, *key, *names); err != nil {
+		fmt.Fprintln(os.Stderr, "ERROR", err)
+		os.Exit(1)
+	}
+}
+
+func run(port int, roots, chain, key, names string) error {
+	config, err := configure(roots, chain, key, names)
+	if err != nil {
+		return err
+	}
+	conn, err := open(port, config)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.Handshake(); err != nil {
+		return err
+	}
+	if err := report(conn.ConnectionState()); err != nil {
+		return err
+	}
+	return pipe(conn)
+}
+
+func configure(roots, chain, key, names string) (*tls.Config, error) {
+	pem, err := os.ReadFile(roots)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, errors.New("no root in " + roots)
+	}
+	config := &tls.Config{
+		MinVersion: tls.VersionTLS13,
+		RootCAs:    pool,
+		ClientCAs:  pool,
+		ClientAuth: tls.RequireAndVerifyClientCert,
+		ServerName: "localhost",
+	}
+	if chain != "" {
+		pair, err := tls.LoadX509KeyPair(chain, key)
+		if err != nil {
+			return nil, err
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	for _, name := range strings.Split(names, ",") {
+		group, known := groups[name]
+		if !known {
+			return nil, errors.New("unknown group " + name)
+		}
+		config.CurvePreferences = append(config.CurvePreferences, group)
+	}
+	return config, nil
+}
+
+func open(port int, config *tls.Config) (*tls.Conn, error) {
+	if port != 0 {
+		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			return nil, err
+		}
+		return tls.Client(conn, config), nil
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	defer listener.Close()
+	fmt.Fprintln(os.Stderr, "LISTEN", listener.Addr().(*net.TCPAddr).Port)
+	conn, err := listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return tls.Server(conn, config), nil
+}
+
+func report(state tls.ConnectionState) error {
+	exported, err := state.ExportKeyingMaterial("EXPORTER-sealwire-interop", nil, 32)
+	if err != nil {
+		return err
+	}
+	line, err := json.Marshal(map[string]any{
+		"version":  tls.VersionName(state.Version),
+		"suite":    tls.CipherSuiteName(state.CipherSuite),
+		"group":    uint16(state.CurveID),
+		"retried":  state.HelloRetryRequest,
+		"chain":    len(state.PeerCertificates),
+		"exported": fmt.Sprintf("%x", exported),
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "STATE %s\n", line)
+	return nil
+}
+
+// pipe ends with the peer's close_notify: a stream that is cut off is an error.
+func pipe(conn *tls.Conn) error {
+	sent := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(conn, os.Stdin)
+		sent <- errors.Join(err, conn.CloseWrite())
+	}()
+	if _, err := io.Copy(os.Stdout, conn); err != nil {
+		return err
+	}
+	select {
+	case err := <-sent:
+		return err
+	default:
+		return conn.CloseWrite()
+	}
+}
