@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Files, Server, code, connect, json, stderr};
+use crate::support::{Files, Server, code, connect, finish, json, stderr, tool};
 
 #[test]
 fn client_certificates() {
@@ -164,4 +164,35 @@ fn one_broken_client_does_not_stop_the_server() {
     drop(silent);
     assert_eq!(server.connection()["ok"], false);
     assert_eq!(server.finish(), 3, "three of four failed");
+}
+
+#[test]
+fn the_name_chooses_among_several_certificates() {
+    let files = Files::new();
+    let (cert, key) = (files.text("client.pem"), files.text("client.key"));
+    let server = Server::start(&files, &["--echo", "--cert", &cert, "--key", &key]);
+    for name in ["localhost", "client.test"] {
+        let output = connect(&files, &server.target(), &["--servername", name], b"");
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        let report = json(&output.stderr);
+        assert_eq!(report["negotiated"]["peer"]["names"][0], name);
+    }
+}
+
+#[test]
+fn a_silent_client_is_let_go_cleanly() {
+    let files = Files::new();
+    let mut server = Server::start(&files, &["--idle-timeout", "1"]);
+    let (ca, target) = (files.text("ca.pem"), server.target());
+    for (said, requests) in [(&b""[..], 0), (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", 1)] {
+        let mut child = tool(&["connect", &target, "--ca", &ca, "--json"]).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(said).unwrap();
+        // The input stays open, so it is the server that ends this.
+        let output = finish(child);
+        drop(stdin);
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        let seen = server.connection();
+        assert_eq!((&seen["requests"], &seen["ok"]), (&requests.into(), &(requests > 0).into()));
+    }
 }
