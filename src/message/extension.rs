@@ -133,6 +133,7 @@ pub(crate) fn write_u16_list(
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)] // A test that fails may panic.
 mod tests {
     use super::*;
 
