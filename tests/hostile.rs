@@ -252,7 +252,10 @@ fn every_byte_flipped() {
                 let mut bad = wire.clone();
                 bad[i] ^= 1 << bit;
                 let end = attack(flow, victim, &bad);
-                let harmless = end != End::Failed && is_ignored(wire, i);
+                // As application data the first ClientHello is early data, which a server that has forgotten it skips;
+                // what it said is in the cookie.
+                let forgotten = (flow, victim, i) == (Flow::Retry, Role::Server, 0);
+                let harmless = end != End::Failed && (is_ignored(wire, i) || forgotten);
                 // A longer record never ends.
                 let longer = end == End::Waits;
                 let failed = end == End::Failed;

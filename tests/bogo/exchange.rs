@@ -1,80 +1,17 @@
 //! One connection: the handshake, what a test does after it, and the end.
 
-use std::fmt;
-use std::io;
-
-use sealwire::codepoints::{Alert, CipherSuiteId, NamedGroup, ProtocolVersion, SignatureScheme};
+use sealwire::codepoints::Alert;
 use sealwire::pki_types::{ServerName, UnixTime};
 use sealwire::{
     Answer, Choice, ClientHelloView, Connection, Error, Event, FixedOutput, PeerCertificates,
-    Purpose, Question, Read, Summary,
+    Purpose, Question, Read,
 };
 
-use crate::flags::{Flags, Unsupported};
-use crate::setup::{Role, Setup, expected_chain, prefixed, timestamp_list};
+use crate::expectation::{check_authenticated, check_negotiated, expect, missing};
+use crate::failure::Failure;
+use crate::flags::Flags;
+use crate::setup::{Role, Setup, prefixed};
 use crate::transport::Transport;
-
-/// Why the shim does not succeed.
-pub(crate) enum Failure {
-    /// The test wants something that the library does not have.
-    Unsupported(Unsupported),
-    /// The library ended the connection, or refused a call.
-    Tls(Error),
-    /// The library refused the configuration.
-    Setup(Error),
-    /// A callback of the test refused, under this name; `Error` is what became of it.
-    Callback(&'static str, Error),
-    /// Something is not as the test expects it.
-    Expected(String),
-    /// The socket failed.
-    Io(io::Error),
-}
-
-impl Failure {
-    pub(crate) fn setup(error: Error) -> Self {
-        match error {
-            Error::Misuse(sealwire::Misuse::NotInProvider(what)) => {
-                Self::Unsupported(Unsupported(what.to_owned()))
-            }
-            error => Self::Setup(error),
-        }
-    }
-}
-
-impl From<Unsupported> for Failure {
-    fn from(what: Unsupported) -> Self {
-        Self::Unsupported(what)
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Tls(error)
-    }
-}
-
-/// The error map of `config.json` looks for parts of these lines: the names of variants, which are one for each rule.
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unsupported(Unsupported(what)) => write!(f, "unsupported: {what}"),
-            Self::Tls(Error::Certificate(error)) => {
-                write!(f, "TLS: Certificate({}): {error}", error.reason.code())
-            }
-            Self::Tls(error) => write!(f, "TLS: {error:?}: {error}"),
-            Self::Setup(error) => write!(f, "setup: {error:?}: {error}"),
-            Self::Callback(name, error) => write!(f, "{name}: {error:?}"),
-            Self::Expected(what) => write!(f, "{what}"),
-            Self::Io(error) => write!(f, "socket: {error}"),
-        }
-    }
-}
 
 /// What came of one step.
 enum Step {
@@ -480,66 +417,4 @@ impl<'a> Exchange<'a> {
         }
         Ok(())
     }
-}
-
-fn check_negotiated(flags: &Flags, setup: &Setup, summary: &Summary) -> Result<(), Failure> {
-    expect("version", &summary.version, &ProtocolVersion(flags.expect_version.unwrap_or(0x0304)))?;
-    if flags.expect_secure_renegotiation || flags.expect_extended_master_secret {
-        // TLS 1.3 has what these two mended in TLS 1.2.
-        expect("version", &summary.version, &ProtocolVersion::TLSv1_3)?;
-    }
-    let has_aes = setup.provider.suites.first().map(|suite| suite.id)
-        != Some(CipherSuiteId::TLS_CHACHA20_POLY1305_SHA256);
-    let by_hardware = if has_aes { flags.expect_cipher_aes } else { flags.expect_cipher_no_aes };
-    for suite in flags.expect_cipher.iter().chain(&by_hardware) {
-        expect("cipher suite", &summary.suite, &CipherSuiteId(*suite))?;
-    }
-    if let Some(group) = flags.expect_curve_id {
-        expect("group", &summary.group, &Some(NamedGroup(group)))?;
-    }
-    if flags.expect_hrr || flags.expect_no_hrr {
-        expect("HelloRetryRequest", &summary.retried, &flags.expect_hrr)?;
-    }
-    let alpn = if flags.server { &flags.select_alpn } else { &flags.expect_alpn };
-    let alpn = alpn.as_ref().map(|name| name.clone().into_bytes());
-    expect("ALPN", &summary.alpn, &alpn)?;
-    if let Some(name) = &flags.expect_server_name {
-        let got = summary.server_name.as_ref().map(|name| name.to_str().into_owned());
-        expect("server name", &got.as_ref(), &Some(name))?;
-    }
-    Ok(())
-}
-
-fn check_authenticated(flags: &Flags, summary: &Summary) -> Result<(), Failure> {
-    expect("OCSP response", &summary.peer_ocsp, &flags.expect_ocsp_response)
-        .or_else(|error| if flags.expect_ocsp_response.is_empty() { Ok(()) } else { Err(error) })?;
-    if !flags.expect_signed_cert_timestamps.is_empty() {
-        let list = timestamp_list(&summary.peer_scts);
-        expect("timestamps", &list, &flags.expect_signed_cert_timestamps)?;
-    }
-    if let Some(path) = &flags.expect_peer_cert_file {
-        expect("peer's chain", &summary.peer_chain, &expected_chain(path)?)?;
-    }
-    if let Some(scheme) = flags.expect_peer_signature_algorithm {
-        expect("peer's scheme", &summary.peer_scheme, &Some(SignatureScheme(scheme)))?;
-    }
-    if !flags.server || flags.require_any_client_certificate {
-        expect("no certificate", &summary.peer_chain.is_empty(), &false)?;
-    }
-    Ok(())
-}
-
-fn expect<A: PartialEq<B> + fmt::Debug, B: fmt::Debug>(
-    what: &str,
-    got: &A,
-    want: &B,
-) -> Result<(), Failure> {
-    match got == want {
-        true => Ok(()),
-        false => Err(Failure::Expected(format!("{what}: got {got:?}, want {want:?}"))),
-    }
-}
-
-fn missing(what: &str) -> Failure {
-    Failure::Expected(format!("{what} is not there"))
 }

@@ -11,7 +11,7 @@ use sealwire::{
     Ask, ClientAuth, ClientConfig, Credential, KeyLog, Limits, ServerConfig, TrustAnchors, Verifier,
 };
 
-use crate::exchange::Failure;
+use crate::failure::Failure;
 use crate::flags::{Flags, Unsupported};
 
 /// Everything that a connection is made of.

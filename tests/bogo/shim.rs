@@ -4,13 +4,16 @@
 //! Exit codes: 0 success, 1 failure (what failed is on stderr), 89 a flag or value that is not supported, 90 a panic.
 
 mod exchange;
+mod expectation;
+mod failure;
 mod flags;
 mod setup;
 mod transport;
 
 use std::process::ExitCode;
 
-use exchange::{Exchange, Failure};
+use exchange::Exchange;
+use failure::Failure;
 use flags::{Flags, Unsupported};
 use setup::Setup;
 use transport::Transport;

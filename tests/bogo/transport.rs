@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::exchange::Failure;
+use crate::failure::Failure;
 use crate::flags::Flags;
 
 /// A TCP connection, and what was received but not used up.
