@@ -128,11 +128,20 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
+    /// With room for `capacity` bytes: as long as that lasts, no copy of a secret is left behind by growing.
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        Self { bytes: Vec::with_capacity(capacity), overflow: false }
+    }
+
     pub(crate) fn u8(&mut self, v: u8) {
         self.bytes.push(v);
     }
 
     pub(crate) fn u16(&mut self, v: u16) {
+        self.bytes.extend(v.to_be_bytes());
+    }
+
+    pub(crate) fn u32(&mut self, v: u32) {
         self.bytes.extend(v.to_be_bytes());
     }
 

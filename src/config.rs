@@ -5,12 +5,19 @@
 
 use std::sync::Arc;
 
+use pki_types::ServerName;
+
+use crate::codec::Writer;
 use crate::codepoints::{CipherSuiteId, NamedGroup, SignatureScheme};
 use crate::credential::Credential;
 use crate::crypto::{CipherSuite, KeyExchange, Provider};
 use crate::error::{Error, Misuse};
 use crate::key_log::KeyLog;
+use crate::psk::{ExternalPsk, PskPolicy};
+use crate::replay::ReplayStore;
 use crate::retry::CookieKey;
+use crate::session::{MAX_LIFETIME, SessionKey, SessionStore};
+use crate::ticket::Tickets;
 use crate::verify::Verifier;
 
 /// How long a peer may make us work, and how much it may make us hold. See each field for its unit and default.
@@ -63,6 +70,10 @@ pub struct Ask {
     pub signature: bool,
     /// Whether to accept the peer's certificates.
     pub verdict: bool,
+    /// Server: which of the client's tickets or pre-shared keys to use.
+    pub psk: bool,
+    /// Server: whether a first flight with early data is seen for the first time.
+    pub early_data: bool,
 }
 
 /// How much zero padding a record gets before encryption (RFC 9846 §5.4).
@@ -85,10 +96,26 @@ pub enum ClientAuth {
     /// It does not ask.
     #[default]
     None,
+    /// It does not ask in the handshake, but may do so later
+    /// ([`Connection::request_client_certificate`](crate::Connection::request_client_certificate), RFC 9846 §4.7.2).
+    OnRequest(Verifier),
     /// It asks, and goes on without; a certificate that is sent must be good.
     Optional(Verifier),
     /// It asks, and refuses a client without.
     Required(Verifier),
+}
+
+impl ClientAuth {
+    /// What judges clients, if they authenticate at all.
+    #[must_use]
+    pub fn verifier(&self) -> Option<&Verifier> {
+        match self {
+            Self::None => None,
+            Self::OnRequest(verifier) | Self::Optional(verifier) | Self::Required(verifier) => {
+                Some(verifier)
+            }
+        }
+    }
 }
 
 /// What clients and servers have in common.
@@ -109,6 +136,9 @@ pub(crate) struct Common {
     pub(crate) max_fragment: usize,
     pub(crate) record_limit: u64,
     pub(crate) key_log: Option<Arc<dyn KeyLog>>,
+    pub(crate) external_psks: Vec<Arc<ExternalPsk>>,
+    pub(crate) psk_policy: PskPolicy,
+    pub(crate) danger_psk_ke: bool,
     #[cfg(feature = "test-support")]
     pub(crate) message_hook: Option<crate::crypto::deterministic::MessageHook>,
 }
@@ -133,6 +163,9 @@ impl Common {
             max_fragment: MAX_FRAGMENT,
             record_limit: u64::MAX,
             key_log: None,
+            external_psks: Vec::new(),
+            psk_policy: PskPolicy::default(),
+            danger_psk_ke: false,
             #[cfg(feature = "test-support")]
             message_hook: None,
             provider,
@@ -253,6 +286,26 @@ macro_rules! common_setters {
             self
         }
 
+        /// Keys that the other end has, too, most preferred first, and what happens if it has none of them.
+        #[must_use]
+        pub fn with_external_psks(
+            mut self,
+            psks: Vec<Arc<ExternalPsk>>,
+            policy: PskPolicy,
+        ) -> Self {
+            self.common.external_psks = psks;
+            self.common.psk_policy = policy;
+            self
+        }
+
+        /// Allows pre-shared keys without a key exchange beside them (psk_ke, RFC 9846 §4.3.9): whoever gets hold of the
+        /// key later can read everything.
+        #[must_use]
+        pub fn with_danger_psk_without_key_exchange(mut self) -> Self {
+            self.common.danger_psk_ke = true;
+            self
+        }
+
         /// Rewrites every handshake message before it is hashed and sent. Tests break rules with it.
         #[cfg(feature = "test-support")]
         #[must_use]
@@ -285,6 +338,10 @@ pub struct ClientConfig {
     pub(crate) request_scts: bool,
     pub(crate) middlebox_compatibility: bool,
     pub(crate) hello_padding: u16,
+    pub(crate) sessions: Option<Arc<dyn SessionStore>>,
+    pub(crate) early_data: bool,
+    pub(crate) ticket_request: Option<(u8, u8)>,
+    pub(crate) post_handshake_auth: bool,
 }
 
 impl ClientConfig {
@@ -308,6 +365,10 @@ impl ClientConfig {
             request_scts: true,
             middlebox_compatibility: true,
             hello_padding: 0,
+            sessions: None,
+            early_data: false,
+            ticket_request: None,
+            post_handshake_auth: false,
         })
     }
 
@@ -382,6 +443,54 @@ impl ClientConfig {
         self
     }
 
+    /// Keeps sessions here, and resumes them (RFC 9846 §2.2). They are kept under a name that no server has a say in.
+    #[must_use]
+    pub fn with_sessions(mut self, sessions: Arc<dyn SessionStore>) -> Self {
+        self.sessions = Some(sessions);
+        self
+    }
+
+    /// Whether to offer early data with a session that allows it (default no). Whatever is sent so can be replayed by
+    /// anybody who sees it (RFC 9846 §8): send only what does no harm twice.
+    #[must_use]
+    pub fn with_early_data(mut self, offer: bool) -> Self {
+        self.early_data = offer;
+        self
+    }
+
+    /// Asks for this many tickets after a full handshake, and after a resumption (RFC 9149).
+    #[must_use]
+    pub fn with_ticket_request(mut self, new: u8, resumed: u8) -> Self {
+        self.ticket_request = Some((new, resumed));
+        self
+    }
+
+    /// Whether the server may ask who we are after the handshake (default no, RFC 9846 §4.3.6). The halves of a split
+    /// connection cannot answer, and treat such a request as unexpected.
+    #[must_use]
+    pub fn with_post_handshake_auth(mut self, offer: bool) -> Self {
+        self.post_handshake_auth = offer;
+        self
+    }
+
+    /// Under which name sessions with the server `name` are kept: what the server is called, what this configuration
+    /// trusts, and who it is itself (RFC 9846 §4.7.1).
+    #[must_use]
+    pub fn session_key(&self, name: &ServerName<'_>) -> SessionKey {
+        let provider = &self.common.provider;
+        let mut w = Writer::default();
+        w.raw(b"sealwire session: tcp");
+        w.vec16(|w| w.raw(name.to_str().to_ascii_lowercase().as_bytes()));
+        w.raw(&self.verifier.fingerprint(provider));
+        // Whom the application accepted itself is no friend of a configuration that goes by its verifier.
+        w.u8(self.common.ask.verdict.into());
+        for credential in &self.credentials {
+            let leaf = credential.chain().first().map_or(&[][..], |leaf| leaf);
+            w.raw(&provider.fingerprint(leaf));
+        }
+        SessionKey(provider.fingerprint(&w.finish().unwrap_or_default()))
+    }
+
     /// The verifier, for an application that is asked for verdicts and judges on another thread.
     #[must_use]
     pub fn verifier(&self) -> &Verifier {
@@ -400,6 +509,10 @@ pub struct ServerConfig {
     pub(crate) send_authorities: bool,
     pub(crate) request_status: bool,
     pub(crate) request_scts: bool,
+    pub(crate) tickets: Option<Arc<dyn Tickets>>,
+    pub(crate) ticket_count: u8,
+    pub(crate) ticket_lifetime: u32,
+    pub(crate) early_data: Option<(Arc<dyn ReplayStore>, u32)>,
 }
 
 /// What a server does with the name that a client asks for (RFC 6066 §3).
@@ -433,6 +546,10 @@ impl ServerConfig {
             send_authorities: true,
             request_status: false,
             request_scts: false,
+            tickets: None,
+            ticket_count: 2,
+            ticket_lifetime: 24 * 3600,
+            early_data: None,
         })
     }
 
@@ -483,6 +600,61 @@ impl ServerConfig {
         self.request_status = ocsp;
         self.request_scts = scts;
         self
+    }
+
+    /// Issues tickets, and takes them back: clients can resume (RFC 9846 §2.2).
+    #[must_use]
+    pub fn with_tickets(mut self, tickets: Arc<dyn Tickets>) -> Self {
+        self.tickets = Some(tickets);
+        self
+    }
+
+    /// How many tickets a client gets after the handshake (default 2; a client may ask for fewer, or for up to 8), and
+    /// for how many seconds they are good (default 86,400).
+    ///
+    /// # Errors
+    /// [`Misuse::Config`] for more than 16 tickets or 604,800 seconds, which is 7 days (RFC 9846 §4.7.1).
+    pub fn with_ticket_policy(mut self, count: u8, lifetime: u32) -> Result<Self, Error> {
+        if count > 16 || lifetime > MAX_LIFETIME {
+            return Err(Misuse::Config("at most 16 tickets, for at most 604800 seconds").into());
+        }
+        (self.ticket_count, self.ticket_lifetime) = (count, lifetime);
+        Ok(self)
+    }
+
+    /// Takes up to `max_bytes` of early data from clients that resume, each first flight once as far as `replay`
+    /// guarantees (RFC 9846 §8). Without this there is no early data.
+    #[must_use]
+    pub fn with_early_data(mut self, replay: Arc<dyn ReplayStore>, max_bytes: u32) -> Self {
+        self.early_data = Some((replay, max_bytes));
+        self
+    }
+
+    /// Under what a ticket is issued and taken back: how clients authenticate and by whose word, for which name and
+    /// protocol, over which transport. A ticket from under another policy leads to a full handshake.
+    pub(crate) fn policy(&self, server_name: Option<&[u8]>, alpn: Option<&[u8]>) -> [u8; 32] {
+        let provider = &self.common.provider;
+        let mut w = Writer::default();
+        w.raw(b"sealwire ticket: tcp");
+        match &self.client_auth {
+            ClientAuth::None => w.u8(0),
+            ClientAuth::OnRequest(verifier) => {
+                w.u8(3);
+                w.raw(&verifier.fingerprint(provider));
+            }
+            ClientAuth::Optional(verifier) => {
+                w.u8(1);
+                w.raw(&verifier.fingerprint(provider));
+            }
+            ClientAuth::Required(verifier) => {
+                w.u8(2);
+                w.raw(&verifier.fingerprint(provider));
+            }
+        }
+        w.u8(self.common.ask.verdict.into());
+        w.vec16(|w| w.raw(&server_name.unwrap_or_default().to_ascii_lowercase()));
+        w.vec8(|w| w.raw(alpn.unwrap_or_default()));
+        provider.fingerprint(&w.finish().unwrap_or_default())
     }
 
     /// How clients authenticate, for an application that is asked for verdicts and judges on another thread.

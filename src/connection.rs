@@ -12,23 +12,22 @@ use std::sync::Arc;
 
 use pki_types::{ServerName, UnixTime};
 
-use crate::codepoints::{Alert, CipherSuiteId};
+use crate::codepoints::Alert;
 use crate::config::{ClientConfig, Common, Limits, ServerConfig, checked_alpn};
 use crate::credential::Key;
 use crate::decision::{Answer, Question, Waiting};
 use crate::error::{Error, Misuse, Violation};
 use crate::handshake::post::Role;
+use crate::handshake::post_auth::PostAuth;
 use crate::handshake::{Effect, Effects, Established, Input, Summary, client, server};
 use crate::inbound::{Event, Inbound, Read, gather, keep, next_message};
-use crate::key_schedule::traffic_key_bytes;
 use crate::message::Message;
 use crate::output::Output;
 use crate::record::{
-    ChangeCipherSpecRule, DirectionSecret, HEADER_LEN, Incoming, MAX_CIPHERTEXT, OVERHEAD,
-    WriteSide,
+    ChangeCipherSpecRule, HEADER_LEN, Incoming, MAX_CIPHERTEXT, OVERHEAD, WriteSide,
 };
-use crate::secret::Secret;
 use crate::split::{Receiver, Sender};
+use crate::traffic_keys::{DirectionKeys, TrafficKeys};
 
 /// Room that [`Connection::seal`] needs in front of the data: the header of a record.
 pub const RECORD_HEADER: usize = HEADER_LEN;
@@ -59,6 +58,10 @@ pub struct Connection {
     limits: Limits,
     established: Option<Box<Established>>,
     open_question: Option<OpenQuestion>,
+    /// How many bytes of early data can still be sent, on a client that has offered some and has no answer yet.
+    early_data_left: Option<usize>,
+    /// On a server that can send before the client's Finished: what it knows by then.
+    half_rtt: Option<Box<Summary>>,
     error: Option<Box<Error>>,
 }
 
@@ -140,7 +143,7 @@ impl Connection {
             Self::new(&config.common, Role::Server, rule, Phase::Server(Box::new(state)));
         if config.cookie_key.is_some() {
             // RFC 9846 §4.3.10: so may early data that came with the first ClientHello and was not read with it.
-            this.inbound.reader.skip_early_data();
+            this.inbound.reader.skip_early_data(0);
         }
         this
     }
@@ -153,6 +156,8 @@ impl Connection {
             limits: common.limits,
             established: None,
             open_question: None,
+            early_data_left: None,
+            half_rtt: None,
             error: None,
         }
     }
@@ -199,6 +204,8 @@ impl Connection {
                 self.inbound.on_alert(alert, self.is_connected())?;
                 Ok(Read::Control { used })
             }
+            Incoming::EarlyData { used, data: [] } => Ok(Read::Control { used }),
+            Incoming::EarlyData { used, data } => Ok(Read::EarlyData { used, data }),
             Incoming::Data { used, data } => {
                 // RFC 9846 §4.5.3: application data comes after Finished.
                 if !matches!(self.phase, Phase::Connected) {
@@ -206,6 +213,11 @@ impl Connection {
                 }
                 if data.is_empty() {
                     return Ok(Read::Control { used });
+                }
+                // RFC 9846 §4.7.2: a client's answer to a request has nothing else inside.
+                let post_auth = self.established.as_ref().and_then(|e| e.post_auth.as_ref());
+                if post_auth.is_some_and(PostAuth::is_under_way) {
+                    return Err(Violation::UnexpectedRecord.into());
                 }
                 self.inbound.on_data();
                 Ok(Read::Data { used, data })
@@ -231,8 +243,72 @@ impl Connection {
     /// # Errors
     /// [`Misuse::NotConnected`], [`Misuse::Closed`]; [`Error::OutputTooSmall`] if the records do not fit.
     pub fn write(&mut self, plaintext: &[u8], out: &mut dyn Output) -> Result<(), Error> {
-        self.check_connected()?;
+        self.check_writable()?;
         let result = self.writer.write(plaintext, out);
+        self.note(result)
+    }
+
+    /// How many bytes of early data can be sent now; `None` if none can: a client without a session that allows it, or that
+    /// has its answer already ([`Event::EarlyDataAnswer`]).
+    #[must_use]
+    pub fn early_data_left(&self) -> Option<usize> {
+        self.early_data_left
+    }
+
+    /// Sends early data with the first flight (RFC 9846 §4.3.10): sealed like [`write`](Self::write), but anybody who sees
+    /// it can send it to the server again, and the server may not take it. Whether it does is said by
+    /// [`Event::EarlyDataAnswer`]; nothing is sent again by itself.
+    ///
+    /// # Errors
+    /// [`Misuse::NoEarlyData`], [`Misuse::EarlyDataTooLong`]; [`Error::OutputTooSmall`] if the records do not fit.
+    pub fn write_early(&mut self, plaintext: &[u8], out: &mut dyn Output) -> Result<(), Error> {
+        self.check_alive()?;
+        let left = self.early_data_left.ok_or(Misuse::NoEarlyData)?;
+        let left = left.checked_sub(plaintext.len()).ok_or(Misuse::EarlyDataTooLong)?;
+        let result = self.writer.write_early(plaintext, out);
+        if result.is_ok() {
+            self.early_data_left = Some(left);
+        }
+        self.note(result)
+    }
+
+    /// Server: sends one more ticket, at any time after the handshake (RFC 9846 §4.7.1).
+    ///
+    /// # Errors
+    /// [`Misuse::NotConnected`], [`Misuse::Closed`]; [`Misuse::NoTickets`] on a client, or if the configuration has no
+    /// tickets, the client cannot use them, or its certificates leave no time for one.
+    pub fn send_ticket(&mut self, now: UnixTime, out: &mut dyn Output) -> Result<(), Error> {
+        self.check_connected()?;
+        if self.writer.is_closed() {
+            return Err(Misuse::Closed.into());
+        }
+        let issuer = self.established.as_mut().and_then(|established| established.issuer.as_mut());
+        let message = issuer.ok_or(Misuse::NoTickets)?.issue(now)?.ok_or(Misuse::NoTickets)?;
+        self.writer.queue_message(&message);
+        let result = self.writer.end_flight();
+        self.flush_if_it_fits(out);
+        self.note(result)
+    }
+
+    /// Server: asks the client who it is, at any time after the handshake (RFC 9846 §4.7.2). The answer is
+    /// [`Event::ClientAnswered`], and may take long: until then everything goes on as before.
+    ///
+    /// # Errors
+    /// [`Misuse::NotConnected`], [`Misuse::Closed`]; [`Misuse::NoPostHandshakeAuth`] on a client, or if the client has not
+    /// offered it or the configuration has no verifier; [`Misuse::Busy`] if 8 requests are open.
+    pub fn request_client_certificate(&mut self, out: &mut dyn Output) -> Result<(), Error> {
+        self.check_connected()?;
+        if self.writer.is_closed() {
+            return Err(Misuse::Closed.into());
+        }
+        let post_auth = self.established.as_mut().and_then(|e| e.post_auth.as_mut());
+        let Some(PostAuth::Server(asking)) = post_auth else {
+            return Err(Misuse::NoPostHandshakeAuth.into());
+        };
+        let message = asking.request()?;
+        self.writer.queue_message(&message);
+        let result = self.writer.end_flight();
+        self.flush_if_it_fits(out);
         self.note(result)
     }
 
@@ -245,7 +321,7 @@ impl Connection {
     /// [`Misuse::RecordTooLong`] and [`Misuse::RecordBuffer`] for a wrong `len` or too little room,
     /// [`Misuse::NotConnected`], [`Misuse::Closed`].
     pub fn seal(&mut self, record: &mut [u8], len: usize) -> Result<usize, Error> {
-        self.check_connected()?;
+        self.check_writable()?;
         let result = self.writer.seal(record, len);
         self.note(result)
     }
@@ -372,6 +448,14 @@ impl Connection {
         self.established.as_ref().map(|established| &established.summary)
     }
 
+    /// Server: what was negotiated with a client whose early data was accepted, from that moment on and even if the
+    /// connection fails later. [`write`](Self::write) works then, before the handshake is complete; until it is, the client
+    /// may be somebody who has recorded it earlier (RFC 9846 §8).
+    #[must_use]
+    pub fn early_summary(&self) -> Option<&Summary> {
+        self.half_rtt.as_deref()
+    }
+
     /// Takes the connection apart into a half that sends and one that receives, for two threads. They share nothing.
     ///
     /// # Errors
@@ -405,10 +489,54 @@ impl Connection {
         })
     }
 
+    /// Whether the connection can go on in another process.
+    pub(crate) fn check_movable(&self) -> Result<(), Error> {
+        self.check_connected()?;
+        if self.writer.is_closed() && self.inbound.peer_closed {
+            return Err(Misuse::Closed.into());
+        }
+        if !self.writer.is_empty() || self.open_question.is_some() {
+            return Err(Misuse::Busy.into());
+        }
+        let post_auth = self.established.as_ref().and_then(|e| e.post_auth.as_ref());
+        Ok(post_auth.map_or(Ok(()), PostAuth::check_movable)?)
+    }
+
+    /// Takes the connection apart, to go on in another process.
+    pub(crate) fn into_parts(self) -> Result<Parts, Error> {
+        self.check_movable()?;
+        let established = self.established.ok_or(Misuse::NotConnected)?;
+        Ok(Parts { writer: self.writer, inbound: self.inbound, established })
+    }
+
+    /// Goes on in this process.
+    pub(crate) fn from_parts(common: &Common, parts: Parts) -> Self {
+        Self {
+            inbound: parts.inbound,
+            writer: parts.writer,
+            phase: Phase::Connected,
+            limits: common.limits,
+            established: Some(parts.established),
+            open_question: None,
+            early_data_left: None,
+            half_rtt: None,
+            error: None,
+        }
+    }
+
     fn check_alive(&self) -> Result<(), Error> {
         match &self.error {
             Some(error) => Err((**error).clone()),
             None => Ok(()),
+        }
+    }
+
+    /// Whether application data can go. A server that has taken early data answers before the handshake is complete.
+    fn check_writable(&self) -> Result<(), Error> {
+        self.check_alive()?;
+        match self.is_connected() || self.half_rtt.is_some() {
+            true => Ok(()),
+            false => Err(Misuse::NotConnected.into()),
         }
     }
 
@@ -446,25 +574,21 @@ impl Connection {
         self.writer.forget();
         self.inbound.reader.forget();
         self.established = None;
+        self.inbound.keeper = None;
+        self.early_data_left = None;
         self.open_question = None;
         self.phase = Phase::Failed;
         self.error = Some(Box::new(error.clone()));
     }
 
     fn on_handshake_bytes(&mut self, now: UnixTime, data: &[u8]) -> Result<(), Error> {
-        if self.is_connected() {
-            if let Some(requested) = self.inbound.on_post_handshake_bytes(data)? {
-                self.writer.on_peer_update(requested);
-            }
-            return Ok(());
-        }
         let mut partial = std::mem::take(&mut self.inbound.reader.partial);
         let mut bytes = gather(&mut partial, data);
         // A message that asks a question makes those behind it wait.
         while self.open_question.is_none()
             && let Some((raw, rest)) = next_message(&self.limits, bytes)?
         {
-            self.step(now, Input::Message(Message::read(raw)?), rest.is_empty())?;
+            self.on_message(now, Message::read(raw)?, rest.is_empty())?;
             bytes = rest;
         }
         let left = bytes.len();
@@ -472,7 +596,51 @@ impl Connection {
         Ok(())
     }
 
+    fn on_message(&mut self, now: UnixTime, message: Message<'_>, last: bool) -> Result<(), Error> {
+        if !self.is_connected() {
+            return self.step(now, Input::Message(message), last);
+        }
+        let post_auth = self.established.as_ref().and_then(|e| e.post_auth.as_ref());
+        if post_auth.is_some_and(|post_auth| post_auth.takes(&message)) {
+            self.inbound.count_message()?;
+            return self.step_post_auth(now, Input::Message(message));
+        }
+        if let Some(requested) = self.inbound.on_post_handshake(now, &message, last)? {
+            self.writer.on_peer_update(requested);
+        }
+        Ok(())
+    }
+
+    /// Moves an exchange after the handshake (RFC 9846 §4.7.2).
+    fn step_post_auth(&mut self, now: UnixTime, input: Input<'_>) -> Result<(), Error> {
+        let mut fx = Effects::new(now);
+        let Some(established) = &mut self.established else {
+            return Err(Error::unexpected("FAILED", input.name()));
+        };
+        let Established { post_auth: Some(post_auth), summary, .. } = &mut **established else {
+            return Err(Error::unexpected("CONNECTED", input.name()));
+        };
+        let client_secret = match post_auth {
+            PostAuth::Client(_) => self.writer.traffic_secret(),
+            PostAuth::Server(_) => self.inbound.reader.traffic_secret(),
+        };
+        let client_secret = client_secret.ok_or(Misuse::NotConnected)?;
+        match input {
+            Input::Message(message) => {
+                post_auth.on_message(&message, client_secret, summary, &mut fx)?;
+            }
+            Input::Answer(answer) => {
+                post_auth.on_answer(answer, client_secret, summary, &mut fx)?;
+            }
+        }
+        self.apply(fx, true)
+    }
+
     fn on_answer(&mut self, now: UnixTime, answer: Answer) -> Result<(), Error> {
+        if self.is_connected() {
+            self.step_post_auth(now, Input::Answer(answer))?;
+            return self.on_handshake_bytes(now, &[]);
+        }
         let partial = std::mem::take(&mut self.inbound.reader.partial);
         self.step(now, Input::Answer(answer), partial.is_empty())?;
         self.on_handshake_bytes(now, &partial)
@@ -490,8 +658,21 @@ impl Connection {
         self.apply(fx, last)
     }
 
+    /// A client that is known now is known to the tickets that follow, too.
+    fn on_client_answered(&mut self, now: UnixTime, known: bool) {
+        if let Some(established) = &mut self.established
+            && let Established { issuer: Some(issuer), summary, .. } = &mut **established
+            && known
+        {
+            issuer.client_chain.clone_from(&summary.peer_chain);
+            issuer.authenticated = now.as_secs();
+        }
+        self.inbound.events.push_back(Event::ClientAnswered { known });
+    }
+
     /// Makes happen what the handshake wants, in its order.
     fn apply(&mut self, fx: Effects, last: bool) -> Result<(), Error> {
+        let now = fx.now;
         for effect in fx.into_list() {
             match effect {
                 Effect::Send(message) => self.writer.queue_message(&message),
@@ -499,12 +680,26 @@ impl Connection {
                 Effect::ChangeCipherSpecFirst => self.writer.change_cipher_spec_owed = true,
                 Effect::WriteKey(suite, secret) => self.writer.set_key(suite, secret)?,
                 // RFC 9846 §5.1: messages do not span key changes.
-                Effect::ReadKey(..) | Effect::EndOfFlight if !last => {
+                Effect::ReadKey(..) | Effect::ReadEarlyKey(..) | Effect::EndOfFlight if !last => {
                     return Err(Violation::KeyChangeMidRecord.into());
                 }
                 Effect::ReadKey(suite, secret) => self.inbound.reader.set_key(suite, secret)?,
+                Effect::ReadEarlyKey(suite, secret, max) => {
+                    self.inbound.reader.set_early_key(suite, secret, max)?;
+                }
+                Effect::WriteEarlyKey(suite, secret, max) => {
+                    self.writer.set_key(suite, secret)?;
+                    self.early_data_left = Some(max);
+                }
+                Effect::DropWriteKey => self.writer.drop_key(),
+                Effect::EarlyDataAnswer { accepted } => {
+                    self.early_data_left = self.early_data_left.filter(|_| accepted);
+                    self.inbound.events.push_back(Event::EarlyDataAnswer { accepted });
+                }
+                Effect::EndOfEarlyData => self.early_data_left = None,
+                Effect::HalfRtt(summary) => self.half_rtt = Some(summary),
                 Effect::EndOfFlight => {}
-                Effect::SkipEarlyData => self.inbound.reader.skip_early_data(),
+                Effect::SkipEarlyData(max) => self.inbound.reader.skip_early_data(max),
                 // RFC 9846 §5: when change_cipher_spec may come.
                 Effect::PeerHello => {
                     self.inbound.reader.change_cipher_spec = ChangeCipherSpecRule::Dropped;
@@ -521,7 +716,9 @@ impl Connection {
                     self.open_question = Some(OpenQuestion::new(&question));
                     self.inbound.events.push_back(Event::Ask(question));
                 }
-                Effect::Complete(established) => {
+                Effect::ClientAnswered { known } => self.on_client_answered(now, known),
+                Effect::Complete(mut established) => {
+                    self.inbound.keeper = established.keeper.take().map(Box::new);
                     self.established = Some(established);
                     self.phase = Phase::Connected;
                     self.inbound.events.push_back(Event::Connected);
@@ -541,6 +738,8 @@ impl OpenQuestion {
         match question {
             Question::ClientHello(_) => Self { kind: Waiting::ClientHello, has_default: true },
             Question::Verdict(_) => Self { kind: Waiting::Verdict, has_default: true },
+            Question::Psk(_) => Self { kind: Waiting::Psk, has_default: true },
+            Question::EarlyData(_) => Self { kind: Waiting::EarlyData, has_default: true },
             Question::Signature(request) => Self {
                 kind: Waiting::Signature,
                 has_default: matches!(request.credential.key(), Key::Local(_)),
@@ -554,7 +753,12 @@ impl OpenQuestion {
             Answer::Refuse(_) => true,
             Answer::Choose(_) => self.kind == Waiting::ClientHello,
             Answer::Signature(_) => self.kind == Waiting::Signature,
-            Answer::Accept | Answer::Reject(_) => self.kind == Waiting::Verdict,
+            Answer::Accept => matches!(self.kind, Waiting::Verdict | Waiting::EarlyData),
+            Answer::Reject(_) => self.kind == Waiting::Verdict,
+            Answer::Decline => self.kind == Waiting::EarlyData,
+            Answer::Ticket(..) | Answer::ExternalPsk(..) | Answer::NoPsk => {
+                self.kind == Waiting::Psk
+            }
         }
     }
 }
@@ -576,37 +780,9 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// The keys of a connection, for a record layer elsewhere. `Debug` prints none of them.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct TrafficKeys {
-    /// The cipher suite.
-    pub suite: CipherSuiteId,
-    /// For what we send.
-    pub sending: DirectionKeys,
-    /// For what we receive.
-    pub receiving: DirectionKeys,
-}
-
-/// One direction's keys (RFC 9846 §7.3).
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct DirectionKeys {
-    /// The traffic secret, from which the next generation is derived (RFC 9846 §7.2).
-    pub secret: Secret,
-    /// The AEAD key.
-    pub key: Secret,
-    /// The IV, into which a record's number is XORed (RFC 9846 §5.3).
-    pub iv: Secret,
-    /// The number of the next record.
-    pub sequence: u64,
-}
-
-impl From<DirectionSecret> for DirectionKeys {
-    fn from(from: DirectionSecret) -> Self {
-        let (key, iv) = traffic_key_bytes(from.suite.hash, from.suite.aead, &from.secret);
-        let mut iv_secret = Secret::zeroed(iv.len());
-        iv_secret.expose_mut().copy_from_slice(&iv);
-        Self { secret: from.secret, key, iv: iv_secret, sequence: from.seq }
-    }
+/// All that a connection is after its handshake.
+pub(crate) struct Parts {
+    pub(crate) writer: WriteSide,
+    pub(crate) inbound: Inbound,
+    pub(crate) established: Box<Established>,
 }

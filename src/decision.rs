@@ -14,6 +14,8 @@ use crate::config::{ServerConfig, checked_alpn};
 use crate::credential::Credential;
 use crate::error::{CertificateError, Error};
 use crate::message::ClientHelloView;
+use crate::psk::ExternalPsk;
+use crate::ticket::RedeemedTicket;
 
 /// What the connection wants to know. Every question can be answered with [`Answer::UseConfig`] or [`Answer::Refuse`].
 #[derive(Clone, Debug)]
@@ -23,6 +25,12 @@ pub enum Question {
     ClientHello(ClientHelloView),
     /// A signature by this credential's key. [`Answer::Signature`].
     Signature(SignatureRequest),
+    /// Server: which of the client's identities, in its order, is one of ours? [`Answer::Ticket`],
+    /// [`Answer::ExternalPsk`] or [`Answer::NoPsk`]. Only one can be chosen, and its binder is checked afterwards.
+    Psk(Vec<Vec<u8>>),
+    /// Server: has this first flight, of which this is a hash, never been seen before? [`Answer::Accept`] takes its early
+    /// data, [`Answer::Decline`] goes on without. See [`ReplayStore`](crate::ReplayStore) for what has to be guaranteed.
+    EarlyData([u8; 32]),
     /// Is the peer who these certificates say it should be? [`Answer::Accept`] or [`Answer::Reject`].
     Verdict(PeerCertificates),
 }
@@ -37,6 +45,10 @@ pub enum Waiting {
     Signature,
     /// For [`Answer::Accept`] or [`Answer::Reject`].
     Verdict,
+    /// For [`Answer::Ticket`], [`Answer::ExternalPsk`] or [`Answer::NoPsk`].
+    Psk,
+    /// For [`Answer::Accept`] or [`Answer::Decline`].
+    EarlyData,
 }
 
 /// What the application says to a [`Question`].
@@ -51,8 +63,16 @@ pub enum Answer {
     Choose(Choice),
     /// To [`Question::Signature`]: the signature, as it goes into CertificateVerify.
     Signature(Vec<u8>),
-    /// To [`Question::Verdict`]: the peer is who it should be.
+    /// To [`Question::Verdict`]: the peer is who it should be. To [`Question::EarlyData`]: take it.
     Accept,
+    /// To [`Question::EarlyData`]: go on without it.
+    Decline,
+    /// To [`Question::Psk`]: the identity at this index is a ticket with this content.
+    Ticket(usize, Arc<RedeemedTicket>),
+    /// To [`Question::Psk`]: the identity at this index is this key.
+    ExternalPsk(usize, Arc<ExternalPsk>),
+    /// To [`Question::Psk`]: none of them.
+    NoPsk,
     /// To [`Question::Verdict`]: it is not, and this is why.
     Reject(CertificateError),
 }

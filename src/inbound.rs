@@ -2,11 +2,14 @@
 
 use std::collections::VecDeque;
 
+use pki_types::UnixTime;
+
 use crate::codepoints::{Alert, HandshakeType};
 use crate::config::Limits;
 use crate::decision::Question;
 use crate::error::{Error, Limit, Violation};
 use crate::handshake::post::{PostCounter, PostHandshake, Role};
+use crate::handshake::psk::SessionKeeper;
 use crate::message::{self, Message};
 use crate::record::{ChangeCipherSpecRule, ReadSide};
 
@@ -31,6 +34,14 @@ pub enum Read<'b> {
         /// The application bytes.
         data: &'b mut [u8],
     },
+    /// Server: early data, decrypted where it lay in `input`; never none. Whoever saw it may send it again: act only on
+    /// what does no harm twice (RFC 9846 §8), or answer that it came too early (RFC 8470).
+    EarlyData {
+        /// The bytes at the front of `input` that are spent.
+        used: usize,
+        /// The early data.
+        data: &'b mut [u8],
+    },
     /// An answer is owed ([`Connection::waiting_for`](crate::Connection::waiting_for)). Nothing was taken; call again
     /// after the answer.
     Waiting,
@@ -53,6 +64,18 @@ pub enum Event {
         /// Whether we were asked to change ours.
         requested: bool,
     },
+    /// Client: the server has said whether it takes the early data. If not, it is lost, and can be sent again as ordinary
+    /// data if that does no harm.
+    EarlyDataAnswer {
+        /// Whether it takes it.
+        accepted: bool,
+    },
+    /// Server: the client has answered a request after the handshake. If it is `known` now, the summary says who it is; if
+    /// not, it has no certificate to show.
+    ClientAnswered {
+        /// Whether it has authenticated itself.
+        known: bool,
+    },
     /// The peer has given up the handshake for reasons of its own, and will close (RFC 9846 §6.1).
     PeerCanceled,
 }
@@ -62,6 +85,8 @@ pub(crate) struct Inbound {
     pub(crate) reader: ReadSide,
     pub(crate) events: VecDeque<Event>,
     pub(crate) peer_closed: bool,
+    /// What keeps the tickets that come.
+    pub(crate) keeper: Option<Box<SessionKeeper>>,
     limits: Limits,
     post: PostCounter,
     warnings: u32,
@@ -73,10 +98,31 @@ impl Inbound {
             reader: ReadSide::new(limits, rule),
             events: VecDeque::new(),
             peer_closed: false,
+            keeper: None,
             limits,
             post: PostCounter::new(role, limits),
             warnings: 0,
         }
+    }
+
+    /// Goes on with what another connection has received. What its keys and messages are is restored by the caller.
+    pub(crate) fn resume(limits: Limits, role: Role, reader: ReadSide, counts: [u32; 3]) -> Self {
+        let mut this = Self::new(limits, role, ChangeCipherSpecRule::Refused);
+        let [messages, key_updates, warnings] = counts;
+        this.reader = reader;
+        this.post.set_counts([messages, key_updates]);
+        this.warnings = warnings;
+        this
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        self.post.role()
+    }
+
+    /// Messages and KeyUpdates since the last data, and warnings.
+    pub(crate) fn counts(&self) -> [u32; 3] {
+        let [messages, key_updates] = self.post.counts();
+        [messages, key_updates, self.warnings]
     }
 
     /// From now on other limits apply.
@@ -115,27 +161,55 @@ impl Inbound {
 
     /// Takes handshake bytes that came after the handshake. If the peer has changed its key, says whether it wants us to
     /// change ours.
-    pub(crate) fn on_post_handshake_bytes(&mut self, data: &[u8]) -> Result<Option<bool>, Error> {
+    pub(crate) fn on_post_handshake_bytes(
+        &mut self,
+        now: UnixTime,
+        data: &[u8],
+    ) -> Result<Option<bool>, Error> {
         let mut partial = std::mem::take(&mut self.reader.partial);
         let mut bytes = gather(&mut partial, data);
         let mut update = None;
         while let Some((raw, rest)) = next_message(&self.limits, bytes)? {
-            if let PostHandshake::KeyUpdate { requested } =
-                self.post.on_message(&Message::read(raw)?)?
-            {
-                // RFC 9846 §5.1: a key changes at the end of a record.
-                if !rest.is_empty() {
-                    return Err(Violation::KeyChangeMidRecord.into());
-                }
-                self.reader.update_key()?;
-                self.events.push_back(Event::PeerUpdatedKeys { requested });
-                update = Some(requested);
-            }
+            let new = self.on_post_handshake(now, &Message::read(raw)?, rest.is_empty())?;
+            update = new.or(update);
             bytes = rest;
         }
         let left = bytes.len();
         self.reader.partial = keep(partial, data, left);
         Ok(update)
+    }
+}
+
+impl Inbound {
+    /// Takes one message after the handshake. If the peer has changed its key, says whether it wants us to change ours.
+    pub(crate) fn on_post_handshake(
+        &mut self,
+        now: UnixTime,
+        message: &Message<'_>,
+        last: bool,
+    ) -> Result<Option<bool>, Error> {
+        match self.post.on_message(message)? {
+            PostHandshake::Ticket => {
+                if let (Message::NewSessionTicket(ticket), Some(keeper)) = (message, &self.keeper) {
+                    keeper.keep(ticket, now);
+                }
+                Ok(None)
+            }
+            PostHandshake::KeyUpdate { requested } => {
+                // RFC 9846 §5.1: a key changes at the end of a record.
+                if !last {
+                    return Err(Violation::KeyChangeMidRecord.into());
+                }
+                self.reader.update_key()?;
+                self.events.push_back(Event::PeerUpdatedKeys { requested });
+                Ok(Some(requested))
+            }
+        }
+    }
+
+    /// Counts a message of an exchange after the handshake.
+    pub(crate) fn count_message(&mut self) -> Result<(), Error> {
+        self.post.count()
     }
 }
 

@@ -5,7 +5,7 @@
 //!              │
 //!   PSK or 0 ─►Extract = EarlySecret
 //!              │
-//!              ├─► binder and early secrets (with resumption)
+//!              ├─► binder keys, "c e traffic", "e exp master"
 //!              ▼ "derived"
 //!    (EC)DHE ─►Extract = HandshakeSecret ──► "c hs traffic", "s hs traffic"
 //!              │
@@ -28,6 +28,30 @@ impl EarlySecret {
     pub(crate) fn without_psk(hash: &'static dyn Hash) -> Self {
         let zeros = Secret::zeroed(hash.output_len());
         Self { hash, secret: hash.hmac(zeros.expose(), &[zeros.expose()]) }
+    }
+
+    /// With a pre-shared key.
+    pub(crate) fn with_psk(hash: &'static dyn Hash, psk: &Secret) -> Self {
+        let zeros = Secret::zeroed(hash.output_len());
+        Self { hash, secret: hash.hmac(zeros.expose(), &[psk.expose()]) }
+    }
+
+    /// RFC 9846 §4.3.11.2: the MAC that binds the key to a ClientHello; the transcript ends before the binders.
+    pub(crate) fn binder(&self, kind: PskKind, transcript: &HashValue) -> Secret {
+        let nothing = self.hash.digest(b"");
+        let key = derive_secret(self.hash, &self.secret, kind.binder_label(), &nothing);
+        finished_mac(self.hash, &key, transcript)
+    }
+
+    /// `client_early_traffic_secret`; the transcript is the ClientHello.
+    pub(crate) fn client_traffic(&self, transcript: &HashValue) -> Secret {
+        derive_secret(self.hash, &self.secret, b"c e traffic", transcript)
+    }
+
+    /// Goes on without a key exchange, which is psk_ke (RFC 9846 §4.3.9).
+    pub(crate) fn handshake_without_exchange(self) -> HandshakeSecret {
+        let zeros = Secret::zeroed(self.hash.output_len());
+        self.handshake(&zeros)
     }
 
     /// Adds the shared secret of the key exchange.
@@ -82,10 +106,77 @@ impl MainSecret {
         derive_secret(self.hash, &self.secret, b"s ap traffic", transcript)
     }
 
+    /// `resumption_secret`; the transcript is ClientHello to client Finished.
+    pub(crate) fn resumption(&self, transcript: &HashValue) -> ResumptionSecret {
+        let secret = derive_secret(self.hash, &self.secret, b"res master", transcript);
+        ResumptionSecret { hash: self.hash, secret }
+    }
+
     /// `exporter_secret`; the transcript is ClientHello to server Finished.
     pub(crate) fn exporter(&self, transcript: &HashValue) -> Exporter {
         let secret = derive_secret(self.hash, &self.secret, b"exp master", transcript);
         Exporter { hash: self.hash, secret }
+    }
+}
+
+/// Where a pre-shared key comes from, which its binder tells apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PskKind {
+    /// From an earlier connection (RFC 9846 §7.1).
+    Resumption,
+    /// From elsewhere, imported (RFC 9258 §5.2).
+    Imported,
+    /// From elsewhere, as it is (RFC 9846 §7.1).
+    External,
+}
+
+impl PskKind {
+    fn binder_label(self) -> &'static [u8] {
+        match self {
+            Self::Resumption => b"res binder",
+            Self::Imported => b"imp binder",
+            Self::External => b"ext binder",
+        }
+    }
+}
+
+/// RFC 9258 §5.1: the key that an external one becomes for one hash. `hash` belongs to the external key, and `identity` is
+/// the serialised ImportedIdentity.
+pub(crate) fn import_psk(
+    hash: &'static dyn Hash,
+    external: &Secret,
+    identity: &[u8],
+    len: usize,
+) -> Secret {
+    let zeros = Secret::zeroed(hash.output_len());
+    let extracted = hash.hmac(zeros.expose(), &[external.expose()]);
+    let mut imported = Secret::zeroed(len);
+    let context = hash.digest(identity);
+    expand_label(hash, &extracted, b"derived psk", context.as_ref(), imported.expose_mut());
+    imported
+}
+
+/// `resumption_secret`, from which the keys of tickets are derived (RFC 9846 §4.7.1).
+pub(crate) struct ResumptionSecret {
+    hash: &'static dyn Hash,
+    secret: Secret,
+}
+
+impl ResumptionSecret {
+    /// One that another process has drawn, of the hash's length.
+    pub(crate) fn restore(hash: &'static dyn Hash, secret: Secret) -> Self {
+        Self { hash, secret }
+    }
+
+    pub(crate) fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    /// RFC 9846 §4.7.1: the pre-shared key of the ticket with this nonce.
+    pub(crate) fn psk(&self, ticket_nonce: &[u8]) -> Secret {
+        let mut psk = Secret::zeroed(self.hash.output_len());
+        expand_label(self.hash, &self.secret, b"resumption", ticket_nonce, psk.expose_mut());
+        psk
     }
 }
 
@@ -96,6 +187,11 @@ pub(crate) struct Exporter {
 }
 
 impl Exporter {
+    /// One that another process has drawn, of the hash's length.
+    pub(crate) fn restore(hash: &'static dyn Hash, secret: Secret) -> Self {
+        Self { hash, secret }
+    }
+
     pub(crate) fn secret(&self) -> &Secret {
         &self.secret
     }
@@ -306,7 +402,7 @@ mod tests {
         assert_ne!(one, export(b"label", b"", 32).unwrap());
         // The length is part of it.
         assert_ne!(one, export(b"label", b"context", 33).unwrap()[..32]);
-        assert_eq!(export(b"label", b"context", 0).unwrap(), []);
+        assert!(export(b"label", b"context", 0).unwrap().is_empty());
         export(&[b'x'; 249], b"", 255 * 32).unwrap();
         for result in [export(&[b'x'; 250], b"", 1), export(b"", b"", 255 * 32 + 1)] {
             assert!(matches!(result, Err(Error::Misuse(Misuse::ExporterLength))));

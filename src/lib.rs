@@ -14,11 +14,17 @@ mod inbound;
 mod key_log;
 mod key_schedule;
 mod message;
+mod migrate;
 mod output;
+mod psk;
 mod record;
+mod replay;
 mod retry;
 mod secret;
+mod session;
 mod split;
+mod ticket;
+mod traffic_keys;
 mod transcript;
 mod verify;
 
@@ -27,18 +33,22 @@ pub use pki_types;
 pub use self::config::{
     Ask, ClientAuth, ClientConfig, Limits, Padding, ServerConfig, ServerNamePolicy,
 };
-pub use self::connection::{
-    Connection, DirectionKeys, MAX_RECORD, RECORD_HEADER, RECORD_TRAILER, TrafficKeys,
-};
+pub use self::connection::{Connection, MAX_RECORD, RECORD_HEADER, RECORD_TRAILER};
 pub use self::credential::Credential;
 pub use self::decision::{Answer, Choice, PeerCertificates, Question, SignatureRequest, Waiting};
 pub use self::error::*;
-pub use self::handshake::Summary;
+pub use self::handshake::{EarlyData, Summary};
 pub use self::inbound::{Event, Read};
 pub use self::key_log::KeyLog;
 pub use self::message::ClientHelloView;
+pub use self::migrate::MigrationKey;
 pub use self::output::{FixedOutput, Output};
+pub use self::psk::{ExternalPsk, PskHash, PskPolicy};
+pub use self::replay::{MemoryReplay, ReplayStore, WINDOW_SECONDS};
 pub use self::retry::CookieKey;
 pub use self::secret::Secret;
+pub use self::session::{MemorySessions, Session, SessionKey, SessionStore};
 pub use self::split::{Receiver, Sender};
+pub use self::ticket::{MemoryTickets, RedeemedTicket, TicketKeys, Tickets};
+pub use self::traffic_keys::{DirectionKeys, TrafficKeys};
 pub use self::verify::{Purpose, TrustAnchors, VerifiedPath, Verifier};

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use pki_types::UnixTime;
+
 use crate::error::{Error, Misuse};
 use crate::handshake::{Established, Summary};
 use crate::inbound::{Event, Inbound, Read};
@@ -136,16 +138,16 @@ impl Receiver {
         Self { inbound, established, error: None }
     }
 
-    /// As [`Connection::read`](crate::Connection::read), but it needs neither the time nor an output.
+    /// As [`Connection::read`](crate::Connection::read), but it needs no output.
     ///
     /// # Errors
     /// Whatever the peer did wrong. The sending half owes it the alert: [`Sender::abort`].
-    pub fn read<'b>(&mut self, input: &'b mut [u8]) -> Result<Read<'b>, Error> {
+    pub fn read<'b>(&mut self, now: UnixTime, input: &'b mut [u8]) -> Result<Read<'b>, Error> {
         self.check_alive()?;
         if self.inbound.peer_closed {
             return Ok(Read::Closed);
         }
-        let result = self.read_record(input);
+        let result = self.read_record(now, input);
         if let Err(error) = &result {
             self.inbound.reader.forget();
             self.error = Some(Box::new(error.clone()));
@@ -153,19 +155,21 @@ impl Receiver {
         result
     }
 
-    fn read_record<'b>(&mut self, input: &'b mut [u8]) -> Result<Read<'b>, Error> {
+    fn read_record<'b>(&mut self, now: UnixTime, input: &'b mut [u8]) -> Result<Read<'b>, Error> {
         match self.inbound.reader.next(input)? {
             Incoming::NeedMore { need } => Ok(Read::NeedMore { need }),
             Incoming::Nothing { used } => Ok(Read::Control { used }),
             Incoming::Handshake { used, data } => {
-                self.inbound.on_post_handshake_bytes(data)?;
+                self.inbound.on_post_handshake_bytes(now, data)?;
                 Ok(Read::Control { used })
             }
             Incoming::Alert { used, alert } => {
                 self.inbound.on_alert(alert, true)?;
                 Ok(Read::Control { used })
             }
-            Incoming::Data { used, data: [] } => Ok(Read::Control { used }),
+            Incoming::EarlyData { used, .. } | Incoming::Data { used, data: [] } => {
+                Ok(Read::Control { used })
+            }
             Incoming::Data { used, data } => {
                 self.inbound.on_data();
                 Ok(Read::Data { used, data })

@@ -32,6 +32,11 @@ impl Transcript {
         this
     }
 
+    /// A copy that goes on by itself.
+    pub(crate) fn fork(&self) -> Self {
+        Self { hash: self.hash, context: self.context.fork() }
+    }
+
     /// Adds a whole message, header included.
     pub(crate) fn add(&mut self, message: &[u8]) {
         self.context.update(message);

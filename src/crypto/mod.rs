@@ -65,6 +65,14 @@ impl Provider {
         self.groups.iter().copied().find(|g| g.group() == id)
     }
 
+    /// 32 bytes that stand for `data`, for names and bindings of our own: with SHA-256, if the provider has it.
+    pub(crate) fn fingerprint(&self, data: &[u8]) -> [u8; 32] {
+        let short = self.suites.iter().find(|suite| suite.hash.output_len() == 32);
+        let digest = short.or(self.suites.first()).map(|suite| suite.hash.digest(data));
+        let bytes = digest.as_ref().and_then(|digest| digest.as_ref().first_chunk().copied());
+        bytes.unwrap_or_default()
+    }
+
     /// Checks a CertificateVerify signature: `scheme` fixes the hash, and the curve too (RFC 9846 §4.5.2).
     ///
     /// # Errors

@@ -102,6 +102,8 @@ violations! {
     BadKeyShare => illegal_parameter, "key share is no valid public key of its group";
     /// RFC 9846 §4.3.11
     BinderCount => illegal_parameter, "pre_shared_key has not one binder for each identity";
+    /// RFC 9846 §4.3.11.2
+    BadBinder => decrypt_error, "the binder of the chosen pre-shared key does not verify";
     /// RFC 6066 §3
     BadServerName => illegal_parameter, "server_name lists two host names";
     /// RFC 6066 §3
@@ -132,6 +134,14 @@ violations! {
     NoKeyExchange => missing_extension, "ServerHello has no key_share";
     /// RFC 9846 §4.3.8
     UnofferedGroup => illegal_parameter, "server answered with a group for which we sent no share";
+    /// RFC 9846 §4.3.11
+    UnofferedPsk => illegal_parameter, "server selected a pre-shared key that we did not offer";
+    /// RFC 9846 §2.2
+    PskDeclined => handshake_failure, "server declined the pre-shared keys, and we insist on one";
+    /// RFC 9846 §4.3.11
+    PskHashMismatch => illegal_parameter, "server selected a cipher suite with another hash than the pre-shared key's";
+    /// RFC 9846 §4.3.9
+    UnofferedPskMode => illegal_parameter, "server uses a pre-shared key without key exchange, which we did not offer";
     /// RFC 9846 §4.2.4
     SecondRetry => unexpected_message, "second HelloRetryRequest";
     /// RFC 9846 §4.2.4
@@ -148,6 +158,9 @@ violations! {
     BadAlpn => illegal_parameter, "server selected several application protocols, or one that we did not offer";
     /// RFC 6066 §3
     BadServerNameAck => decode_error, "server_name in EncryptedExtensions is not empty";
+
+    /// RFC 9846 §4.3.10
+    EarlyDataMismatch => illegal_parameter, "server accepts early data under other parameters than it was sent with";
 
     // Authentication
     /// RFC 9846 §4.4.2
@@ -168,6 +181,9 @@ violations! {
     BadFinished => decrypt_error, "Finished does not verify";
     /// RFC 9846 §4.5.1.1
     BadStatus => bad_certificate_status_response, "CertificateStatus is of another type than ocsp";
+
+    /// RFC 9846 §4.7.1
+    TooMuchEarlyData => unexpected_message, "more early data than the ticket allows";
 
     // After the handshake
     /// RFC 9846 §4.7.3
@@ -193,6 +209,9 @@ pub enum NoOverlap {
     /// RFC 7301 §3.2
     #[error("no common application protocol")]
     Alpn,
+    /// RFC 9846 §4.3.11: this end insists on a pre-shared key, and the other has none that fits.
+    #[error("no common pre-shared key")]
+    Psk,
     /// RFC 9846 §4.2.1: there is nothing to authenticate with, neither a certificate nor a pre-shared key.
     #[error("this server holds no credential")]
     Credential,
@@ -208,6 +227,7 @@ impl NoOverlap {
                 Alert::handshake_failure
             }
             Self::Alpn => Alert::no_application_protocol,
+            Self::Psk => Alert::unknown_psk_identity,
         }
     }
 }
@@ -313,6 +333,33 @@ pub enum Misuse {
     /// A configuration value is out of its range.
     #[error("{0}")]
     Config(&'static str),
+    /// A pre-shared key, its identity or its context is out of range.
+    #[error("a pre-shared key has 16 to 80 bytes, a name, and different roles")]
+    Psk,
+    /// Bytes that are no session, or no ticket keys, or of another version.
+    #[error("this is no session and no ticket keys of this version")]
+    Session,
+    /// Bytes that are no frozen connection under this key, of this version, for this role; or that were thawed before.
+    #[error("this is no connection frozen under this key for this role, or it was thawed before")]
+    Migration,
+    /// A migration key is weak, or has thawed as many connections as it can keep apart.
+    #[error("a migration key is not all zeros, and thaws at most 65536 connections")]
+    MigrationKey,
+    /// A client that has offered post-handshake authentication must be able to answer, and cannot do so elsewhere.
+    #[error("a client with post-handshake authentication cannot be moved to another process")]
+    NotMovable,
+    /// Early data cannot be sent now: it was not offered, is over, or is refused.
+    #[error("early data cannot be sent: none is offered, or the answer has come")]
+    NoEarlyData,
+    /// More early data than the server takes.
+    #[error("the server takes less early data than that")]
+    EarlyDataTooLong,
+    /// The peer cannot resume, or there is nothing to issue tickets with.
+    #[error("no ticket can be sent: the server has no tickets, or the client cannot use them")]
+    NoTickets,
+    /// The client cannot be asked for a certificate now: it did not offer that, or the configuration has no verifier.
+    #[error("the client cannot be asked for a certificate after the handshake")]
+    NoPostHandshakeAuth,
     /// A private key does not parse, or is of a kind that the provider cannot use.
     #[error("the private key does not parse, or the provider cannot use it")]
     PrivateKey,

@@ -58,11 +58,12 @@ pub(crate) fn signed_content(side: Side, transcript: &HashValue) -> Vec<u8> {
 pub(crate) fn on_certificate(
     common: &Common,
     message: &Certificate<'_>,
+    context: &[u8],
     name: Option<ServerName<'static>>,
     was_asked: impl Fn(ExtensionType) -> bool,
 ) -> Result<PeerCertificates, Error> {
-    // RFC 9846 §4.5.1: in the handshake the context is empty on both sides.
-    ensure(message.context.is_empty(), Violation::CertificateContext)?;
+    // RFC 9846 §4.5.1: that of the request, and empty in the handshake.
+    ensure(message.context == context, Violation::CertificateContext)?;
     if message.entries.len() > common.limits.chain_length {
         return Err(Limit::ChainLength.into());
     }
@@ -208,6 +209,7 @@ pub(crate) fn choose_credential(
 pub(crate) fn send_certificate(
     common: &Common,
     transcript: &mut Transcript,
+    context: &[u8],
     credential: Option<&Credential>,
     (wants_status, wants_scts): (bool, bool),
     fx: &mut Effects,
@@ -218,9 +220,9 @@ pub(crate) fn send_certificate(
                 ocsp: credential.ocsp().filter(|_| wants_status),
                 scts: credential.scts().filter(|_| wants_scts),
             };
-            write_certificate(&[], credential.chain(), leaf)?
+            write_certificate(context, credential.chain(), leaf)?
         }
-        None => write_certificate(&[], &[], EntryExtensions::default())?,
+        None => write_certificate(context, &[], EntryExtensions::default())?,
     };
     fx.send(common, transcript, message);
     Ok(())

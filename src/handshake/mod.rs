@@ -6,12 +6,16 @@
 pub(crate) mod auth;
 pub(crate) mod client;
 pub(crate) mod post;
+pub(crate) mod post_auth;
+pub(crate) mod psk;
 pub(crate) mod server;
 
 use std::sync::Arc;
 
 use pki_types::{CertificateDer, ServerName, UnixTime};
 
+use self::post_auth::PostAuth;
+use self::psk::{SessionKeeper, TicketIssuer};
 use crate::codepoints::{CipherSuiteId, NamedGroup, ProtocolVersion, SignatureScheme};
 use crate::config::{Common, ServerConfig};
 use crate::crypto::CipherSuite;
@@ -23,6 +27,7 @@ use crate::secret::Secret;
 use crate::transcript::Transcript;
 
 /// What moves a state machine: a message of the peer, or an answer of the application.
+#[allow(clippy::large_enum_variant)] // it lives for the length of one call, on the stack
 pub(crate) enum Input<'a> {
     Message(Message<'a>),
     Answer(Answer),
@@ -49,8 +54,20 @@ pub(crate) enum Effect {
     WriteKey(&'static CipherSuite, Secret),
     /// From here on receive under this traffic secret. Nothing may be left of the record that led here.
     ReadKey(&'static CipherSuite, Secret),
-    /// Drop the early data that follows the ClientHello.
-    SkipEarlyData,
+    /// From here on receive up to so many bytes of early data under this traffic secret.
+    ReadEarlyKey(&'static CipherSuite, Secret, usize),
+    /// From here on up to so many bytes of early data can be sent, under this traffic secret.
+    WriteEarlyKey(&'static CipherSuite, Secret, usize),
+    /// Send in clear again: the server wants another ClientHello.
+    DropWriteKey,
+    /// The server has answered the offer of early data.
+    EarlyDataAnswer { accepted: bool },
+    /// No more early data can be sent.
+    EndOfEarlyData,
+    /// Data can be sent although the handshake is not complete: the client is known by its pre-shared key.
+    HalfRtt(Box<Summary>),
+    /// Drop the early data that follows the ClientHello, at least so many bytes of it.
+    SkipEarlyData(usize),
     /// The peer's flight ends here: nothing may be left of its record.
     EndOfFlight,
     /// The peer may send change_cipher_spec, until it has sent Finished.
@@ -61,6 +78,8 @@ pub(crate) enum Effect {
     Configure(Arc<ServerConfig>),
     /// Ask the application, and wait.
     Ask(Question),
+    /// The client has answered a request after the handshake.
+    ClientAnswered { known: bool },
     /// The handshake is complete.
     Complete(Box<Established>),
 }
@@ -96,6 +115,25 @@ impl Effects {
 pub(crate) struct Established {
     pub(crate) summary: Summary,
     pub(crate) exporter: Exporter,
+    /// On a server that has tickets, for a client that can use them.
+    pub(crate) issuer: Option<TicketIssuer>,
+    /// On a client that keeps sessions.
+    pub(crate) keeper: Option<SessionKeeper>,
+    /// If the client can be asked who it is later.
+    pub(crate) post_auth: Option<PostAuth>,
+}
+
+/// What became of early data (RFC 9846 §4.3.10).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EarlyData {
+    /// The client offered none.
+    #[default]
+    NotOffered,
+    /// The server took it.
+    Accepted,
+    /// The server did not take it. Whatever was sent is lost, and the client decides whether to send it again.
+    Rejected,
 }
 
 /// What was negotiated.
@@ -124,6 +162,10 @@ pub struct Summary {
     pub peer_scts: Vec<Vec<u8>>,
     /// Whether an earlier session was resumed.
     pub resumed: bool,
+    /// The identity of the external pre-shared key that the connection rests on, in place of certificates.
+    pub external_psk: Option<Vec<u8>>,
+    /// What became of early data.
+    pub early_data: EarlyData,
     /// Whether it took a HelloRetryRequest, and so a round trip more.
     pub retried: bool,
 }
@@ -135,11 +177,11 @@ impl Summary {
         self.group.is_some_and(NamedGroup::is_post_quantum)
     }
 
-    fn new(suite: &'static CipherSuite, group: NamedGroup, retried: bool) -> Self {
+    fn new(suite: &'static CipherSuite, group: Option<NamedGroup>, retried: bool) -> Self {
         Self {
             version: ProtocolVersion::TLSv1_3,
             suite: suite.id,
-            group: Some(group),
+            group,
             peer_scheme: None,
             own_scheme: None,
             alpn: None,
@@ -148,6 +190,8 @@ impl Summary {
             peer_ocsp: Vec::new(),
             peer_scts: Vec::new(),
             resumed: false,
+            external_psk: None,
+            early_data: EarlyData::NotOffered,
             retried,
         }
     }

@@ -14,7 +14,7 @@ pub(crate) enum Role {
 /// What a message after the handshake asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PostHandshake {
-    /// A ticket, which a client that does not resume ignores (RFC 9846 §4.7.1).
+    /// A ticket, which a client that keeps no sessions ignores (RFC 9846 §4.7.1).
     Ticket,
     /// The peer's next record is under its next key; if `requested`, ours has to change too (RFC 9846 §4.7.3).
     KeyUpdate { requested: bool },
@@ -33,6 +33,20 @@ impl PostCounter {
         Self { role, limits, messages: 0, key_updates: 0 }
     }
 
+    pub(crate) fn role(&self) -> Role {
+        self.role
+    }
+
+    /// How many messages and KeyUpdates have come since the last data.
+    pub(crate) fn counts(&self) -> [u32; 2] {
+        [self.messages, self.key_updates]
+    }
+
+    /// Goes on counting from there.
+    pub(crate) fn set_counts(&mut self, [messages, key_updates]: [u32; 2]) {
+        (self.messages, self.key_updates) = (messages, key_updates);
+    }
+
     /// Application data has come: whoever sends it is not just keeping us busy.
     pub(crate) fn on_data(&mut self) {
         (self.messages, self.key_updates) = (0, 0);
@@ -47,15 +61,28 @@ impl PostCounter {
             }
             _ => return Err(Error::unexpected("CONNECTED", message.name())),
         };
-        // The narrower bound first: with both at their defaults it would never be the one that is named.
-        self.key_updates += u32::from(matches!(wanted, PostHandshake::KeyUpdate { .. }));
-        if self.key_updates > self.limits.key_updates {
-            return Err(Limit::KeyUpdates.into());
-        }
-        self.messages += 1;
-        if self.messages > self.limits.post_handshake {
-            return Err(Limit::PostHandshake.into());
+        // Each has its own bound: tickets leave no fewer KeyUpdates, nor the other way about.
+        match wanted {
+            PostHandshake::KeyUpdate { .. } => self.count_key_update()?,
+            PostHandshake::Ticket => self.count()?,
         }
         Ok(wanted)
+    }
+
+    fn count_key_update(&mut self) -> Result<(), Error> {
+        self.key_updates += 1;
+        match self.key_updates <= self.limits.key_updates {
+            true => Ok(()),
+            false => Err(Limit::KeyUpdates.into()),
+        }
+    }
+
+    /// One more message without data, other than a KeyUpdate.
+    pub(crate) fn count(&mut self) -> Result<(), Error> {
+        self.messages += 1;
+        match self.messages <= self.limits.post_handshake {
+            true => Ok(()),
+            false => Err(Limit::PostHandshake.into()),
+        }
     }
 }

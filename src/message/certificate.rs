@@ -63,8 +63,9 @@ impl<'a> CertificateRequest<'a> {
     }
 }
 
-/// Writes a CertificateRequest for the handshake, whose context is empty.
+/// Writes a CertificateRequest. Its context is empty in the handshake (RFC 9846 §4.4.2).
 pub(crate) fn write_certificate_request(
+    context: &[u8],
     schemes: &[SignatureScheme],
     certificate_schemes: &[SignatureScheme],
     authorities: &[Vec<u8>],
@@ -72,7 +73,7 @@ pub(crate) fn write_certificate_request(
     wants_scts: bool,
 ) -> Result<Vec<u8>, Error> {
     super::write(HandshakeType::certificate_request, |w| {
-        w.vec8(|_| {});
+        w.vec8(|w| w.raw(context));
         w.vec16(|w| {
             write_schemes(w, schemes, certificate_schemes);
             if !authorities.is_empty() {

@@ -1,9 +1,6 @@
 //! ClientHello (RFC 9846 §4.2.2) and the extensions in it.
 
-use std::borrow::Cow;
-use std::fmt;
-
-use pki_types::{DnsName, ServerName};
+use pki_types::DnsName;
 
 use super::certificate::{
     STATUS_TYPE_OCSP, read_authorities, read_u16_list, write_authorities, write_schemes,
@@ -37,9 +34,34 @@ pub(crate) struct ClientHello<'a> {
     pub(crate) cookie: Option<&'a [u8]>,
     pub(crate) wants_status: bool,
     pub(crate) wants_scts: bool,
-    pub(crate) offers_psk: bool,
+    pub(crate) psk_modes: Option<&'a [u8]>,
+    pub(crate) psks: Option<OfferedPsks<'a>>,
     pub(crate) offers_early_data: bool,
+    /// How many tickets the client wants, after a full handshake and after a resumption (RFC 9149 §3).
+    pub(crate) ticket_request: Option<(u8, u8)>,
+    pub(crate) post_handshake_auth: bool,
 }
+
+/// RFC 9846 §4.3.11: the pre-shared keys that the client offers.
+#[derive(Clone, Debug)]
+pub(crate) struct OfferedPsks<'a> {
+    pub(crate) identities: Vec<PskIdentity<'a>>,
+    pub(crate) binders: Vec<&'a [u8]>,
+    /// How many bytes of the whole message stand before the list of binders: what the binders are computed over.
+    pub(crate) truncated_len: usize,
+}
+
+/// RFC 9846 §4.3.11
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PskIdentity<'a> {
+    pub(crate) identity: &'a [u8],
+    pub(crate) obfuscated_ticket_age: u32,
+}
+
+/// RFC 9846 §4.3.9
+pub(crate) const PSK_KE: u8 = 0;
+/// RFC 9846 §4.3.9
+pub(crate) const PSK_DHE_KE: u8 = 1;
 
 impl<'a> ClientHello<'a> {
     pub(crate) fn read(raw: &'a [u8], body: &'a [u8]) -> Result<Self, Error> {
@@ -74,8 +96,11 @@ impl<'a> ClientHello<'a> {
             cookie: None,
             wants_status: false,
             wants_scts: false,
-            offers_psk: false,
+            psk_modes: None,
+            psks: None,
             offers_early_data: false,
+            ticket_request: None,
+            post_handshake_auth: false,
         };
         this.read_extensions()?;
         Ok(this)
@@ -85,7 +110,7 @@ impl<'a> ClientHello<'a> {
         use ExtensionType as E;
         for (kind, body) in self.extensions.iter() {
             // RFC 9846 §4.3.11: pre_shared_key is the last one.
-            if self.offers_psk {
+            if self.psks.is_some() {
                 return Err(Violation::PreSharedKeyNotLast.into());
             }
             match kind {
@@ -131,24 +156,28 @@ impl<'a> ClientHello<'a> {
                 }
                 E::psk_key_exchange_modes => {
                     let mut r = Reader::new("psk_key_exchange_modes", body);
-                    if r.vec8()?.is_empty() {
+                    self.psk_modes = Some(r.vec8()?).filter(|modes| !modes.is_empty());
+                    if self.psk_modes.is_none() {
                         return Err(r.malformed());
                     }
                     r.finish()?;
                 }
                 E::pre_shared_key => {
-                    check_pre_shared_key(body)?;
-                    self.offers_psk = true;
+                    self.psks = Some(read_pre_shared_key(body, self.raw.len())?);
+                }
+                E::ticket_request => {
+                    let mut r = Reader::new("ticket_request", body);
+                    self.ticket_request = Some((r.u8()?, r.u8()?));
+                    r.finish()?;
+                }
+                E::post_handshake_auth => {
+                    Reader::new("post_handshake_auth", body).finish()?;
+                    self.post_handshake_auth = true;
                 }
                 _ => {} // RFC 9846 §4.2.2: servers ignore what they do not recognise.
             }
         }
         Ok(())
-    }
-
-    /// Whether an extension is there.
-    pub(crate) fn has(&self, kind: ExtensionType) -> bool {
-        self.extensions.iter().any(|(k, _)| k == kind)
     }
 
     /// The share for `group`.
@@ -260,31 +289,38 @@ fn read_protocols(body: &[u8]) -> Result<Vec<&[u8]>, Error> {
     Ok(names)
 }
 
-/// RFC 9846 §4.3.11: `OfferedPsks`, checked although no key is chosen from it.
-fn check_pre_shared_key(body: &[u8]) -> Result<(), Error> {
+/// RFC 9846 §4.3.11: `OfferedPsks`, which is the end of a message of `message_len` bytes.
+fn read_pre_shared_key(body: &[u8], message_len: usize) -> Result<OfferedPsks<'_>, Error> {
     let mut r = Reader::new("pre_shared_key", body);
     let mut list = r.sub16("pre_shared_key.identities")?;
-    let (mut identities, mut count) = (0_usize, 0_usize);
+    let mut identities = Vec::new();
     while !list.is_empty() {
-        if list.vec16()?.is_empty() {
+        let (identity, obfuscated_ticket_age) = (list.vec16()?, list.u32()?);
+        if identity.is_empty() {
             return Err(list.malformed());
         }
-        list.u32()?; // obfuscated_ticket_age
-        identities += 1;
+        identities.push(PskIdentity { identity, obfuscated_ticket_age });
     }
-    let mut list = r.sub16("pre_shared_key.binders")?;
+    let binders_block = r.vec16()?;
+    let mut list = Reader::new("pre_shared_key.binders", binders_block);
+    let mut binders = Vec::new();
     while !list.is_empty() {
-        if list.vec8()?.len() < 32 {
+        let binder = list.vec8()?;
+        if binder.len() < 32 {
             return Err(list.malformed());
         }
-        count += 1;
+        binders.push(binder);
     }
-    if identities == 0 || count == 0 {
+    if identities.is_empty() || binders.is_empty() {
         return Err(r.malformed());
     }
     r.finish()?;
-    match identities == count {
-        true => Ok(()),
+    match identities.len() == binders.len() {
+        true => Ok(OfferedPsks {
+            identities,
+            binders,
+            truncated_len: message_len.saturating_sub(binders_block.len() + 2),
+        }),
         false => Err(Violation::BinderCount.into()),
     }
 }
@@ -306,6 +342,28 @@ pub(crate) struct HelloFields<'a> {
     pub(crate) wants_scts: bool,
     /// The message's length becomes a multiple of this (RFC 7685); 0 and 1 mean that it is not padded.
     pub(crate) pad_to_multiple_of: u16,
+    /// RFC 9846 §4.3.9; empty if there is no pre-shared key to use or to get.
+    pub(crate) psk_modes: &'a [u8],
+    /// Identities, obfuscated ages and the lengths of the binders, which are written as zeros: see [`set_binders`].
+    pub(crate) psks: Vec<(&'a [u8], u32, usize)>,
+    pub(crate) early_data: bool,
+    pub(crate) ticket_request: Option<(u8, u8)>,
+    pub(crate) post_handshake_auth: bool,
+}
+
+/// Puts `binders` in place of the zeros at the end of a ClientHello (RFC 9846 §4.3.11.2). They have the lengths that were
+/// announced.
+pub(crate) fn set_binders<'a>(
+    hello: &mut [u8],
+    truncated_len: usize,
+    binders: impl IntoIterator<Item = &'a [u8]>,
+) {
+    let mut rest = hello.get_mut(truncated_len + 2..).unwrap_or_default();
+    for binder in binders {
+        let Some((place, tail)) = rest.split_at_mut_checked(1 + binder.len()) else { return };
+        place.iter_mut().skip(1).zip(binder).for_each(|(to, from)| *to = *from);
+        rest = tail;
+    }
 }
 
 pub(crate) fn write_client_hello(fields: &HelloFields<'_>) -> Result<Vec<u8>, Error> {
@@ -364,7 +422,40 @@ impl HelloFields<'_> {
                 }
             });
         });
+        if !self.psk_modes.is_empty() {
+            extension::write(w, E::psk_key_exchange_modes, |w| w.vec8(|w| w.raw(self.psk_modes)));
+        }
+        if let Some((new, resumed)) = self.ticket_request {
+            extension::write(w, E::ticket_request, |w| w.raw(&[new, resumed]));
+        }
+        if self.post_handshake_auth {
+            extension::write(w, E::post_handshake_auth, |_| {});
+        }
+        if self.early_data {
+            extension::write(w, E::early_data, |_| {});
+        }
         self.write_padding(w);
+        self.write_psks(w);
+    }
+
+    /// RFC 9846 §4.3.11: the last extension.
+    fn write_psks(&self, w: &mut Writer) {
+        if self.psks.is_empty() {
+            return;
+        }
+        extension::write(w, ExtensionType::pre_shared_key, |w| {
+            w.vec16(|w| {
+                for (identity, age, _) in &self.psks {
+                    w.vec16(|w| w.raw(identity));
+                    w.u32(*age);
+                }
+            });
+            w.vec16(|w| {
+                for (_, _, len) in &self.psks {
+                    w.vec8(|w| (0..*len).for_each(|_| w.u8(0)));
+                }
+            });
+        });
     }
 
     /// RFC 7685: zeros, so that the length tells less about the name.
@@ -375,126 +466,5 @@ impl HelloFields<'_> {
             let zeros = unpadded.next_multiple_of(multiple) - unpadded;
             extension::write(w, ExtensionType::padding, |w| (0..zeros).for_each(|_| w.u8(0)));
         }
-    }
-}
-
-/// A ClientHello as the client sent it, for routing, fingerprints and policy: raw bytes and order included.
-///
-/// It parses once more on each call, and the answers are what the server itself will act upon.
-#[derive(Clone)]
-pub struct ClientHelloView {
-    raw: Vec<u8>,
-}
-
-impl ClientHelloView {
-    pub(crate) fn new(hello: &ClientHello<'_>) -> Self {
-        Self { raw: hello.raw.to_vec() }
-    }
-
-    /// Reads a handshake message, header included (`01`, three bytes of length, the ClientHello).
-    ///
-    /// # Errors
-    /// [`Error::Decode`], or a [`Violation`] of the rules on extensions.
-    pub fn from_bytes(message: &[u8]) -> Result<Self, Error> {
-        match super::Message::read(message)? {
-            super::Message::ClientHello(hello) => Ok(Self::new(&hello)),
-            _ => Err(Error::Decode("ClientHello")),
-        }
-    }
-
-    /// The whole handshake message, header included, as it came: everything else is in here in its order.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.raw
-    }
-
-    /// The message was read before it came in here, so this cannot fail.
-    pub(crate) fn hello(&self) -> Result<ClientHello<'_>, Error> {
-        let body = self.raw.get(super::HEADER..).unwrap_or_default();
-        ClientHello::read(&self.raw, body)
-    }
-
-    fn with<T: Default>(&self, f: impl FnOnce(ClientHello<'_>) -> T) -> T {
-        self.hello().map(f).unwrap_or_default()
-    }
-
-    /// `legacy_version`; the versions that count are in [`ClientHelloView::versions`].
-    #[must_use]
-    pub fn legacy_version(&self) -> ProtocolVersion {
-        self.hello().map_or(ProtocolVersion(0), |hello| hello.legacy_version)
-    }
-
-    /// `random`
-    #[must_use]
-    pub fn random(&self) -> [u8; 32] {
-        self.with(|hello| *hello.random)
-    }
-
-    /// The host name as it was sent, which may be none that a certificate can have.
-    #[must_use]
-    pub fn server_name(&self) -> Option<Cow<'_, str>> {
-        self.hello().ok()?.server_name.map(String::from_utf8_lossy)
-    }
-
-    /// The host name, if it is a DNS name.
-    #[must_use]
-    pub fn dns_name(&self) -> Option<ServerName<'static>> {
-        self.with(|hello| hello.dns_name().map(|name| ServerName::DnsName(name.to_owned())))
-    }
-
-    /// `supported_versions` in the client's order; empty if it is not there.
-    #[must_use]
-    pub fn versions(&self) -> Vec<ProtocolVersion> {
-        self.with(|hello| hello.versions.unwrap_or_default().iter().map(ProtocolVersion).collect())
-    }
-
-    /// Every cipher suite in the client's order, those of GREASE and of TLS 1.2 too.
-    #[must_use]
-    pub fn suites(&self) -> Vec<CipherSuiteId> {
-        self.with(|hello| hello.suites.iter().map(CipherSuiteId).collect())
-    }
-
-    /// `supported_groups` in the client's order.
-    #[must_use]
-    pub fn groups(&self) -> Vec<NamedGroup> {
-        self.with(|hello| hello.groups.unwrap_or_default().iter().map(NamedGroup).collect())
-    }
-
-    /// The groups for which there is a key share, in the client's order.
-    #[must_use]
-    pub fn key_share_groups(&self) -> Vec<NamedGroup> {
-        self.with(|hello| {
-            hello.key_shares.unwrap_or_default().iter().map(|(group, _)| *group).collect()
-        })
-    }
-
-    /// `signature_algorithms` in the client's order.
-    #[must_use]
-    pub fn schemes(&self) -> Vec<SignatureScheme> {
-        self.with(|hello| hello.schemes.unwrap_or_default().iter().map(SignatureScheme).collect())
-    }
-
-    /// Application protocols in the client's order; empty if there is no ALPN.
-    #[must_use]
-    pub fn alpn(&self) -> Vec<Vec<u8>> {
-        self.with(|hello| hello.alpn.unwrap_or_default().iter().map(|name| name.to_vec()).collect())
-    }
-
-    /// Every extension, type and body, in the client's order.
-    #[must_use]
-    pub fn extensions(&self) -> Vec<(ExtensionType, &[u8])> {
-        let hello = self.hello();
-        hello.map(|hello| hello.extensions.iter().collect()).unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for ClientHelloView {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientHelloView")
-            .field("server_name", &self.server_name())
-            .field("versions", &self.versions())
-            .field("suites", &self.suites())
-            .field("groups", &self.groups())
-            .finish_non_exhaustive()
     }
 }

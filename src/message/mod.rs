@@ -11,19 +11,24 @@ mod post;
 mod server_hello;
 #[cfg(test)]
 mod tests;
+mod view;
 
 pub(crate) use self::certificate::{
     Certificate, CertificateRequest, CertificateVerify, EntryExtensions, write_certificate,
     write_certificate_request, write_certificate_verify,
 };
-pub use self::client_hello::ClientHelloView;
-pub(crate) use self::client_hello::{ClientHello, HelloFields, write_client_hello};
+pub(crate) use self::client_hello::{
+    ClientHello, HelloFields, OfferedPsks, PSK_DHE_KE, PSK_KE, set_binders, write_client_hello,
+};
 pub(crate) use self::finish::{Finished, write_finished};
-pub(crate) use self::post::{KeyUpdate, NewSessionTicket, write_key_update};
+pub(crate) use self::post::{
+    EndOfEarlyData, KeyUpdate, NewSessionTicket, write_end_of_early_data, write_key_update,
+};
 pub(crate) use self::server_hello::{
     EncryptedExtensions, EncryptedFields, ServerHello, ServerShare, write_encrypted_extensions,
     write_hello_retry_request, write_server_hello,
 };
+pub use self::view::ClientHelloView;
 use crate::codec::{Reader, Writer};
 use crate::codepoints::HandshakeType;
 use crate::error::Error;
@@ -32,15 +37,17 @@ use crate::error::Error;
 pub(crate) const HEADER: usize = 4;
 
 /// A handshake message.
+#[allow(clippy::large_enum_variant)] // it lives for the length of one call, on the stack
 pub(crate) enum Message<'a> {
-    ClientHello(ClientHello<'a>),
+    ClientHello(Box<ClientHello<'a>>),
     ServerHello(ServerHello<'a>),
     EncryptedExtensions(EncryptedExtensions<'a>),
     CertificateRequest(CertificateRequest<'a>),
     Certificate(Certificate<'a>),
     CertificateVerify(CertificateVerify<'a>),
     Finished(Finished<'a>),
-    NewSessionTicket(NewSessionTicket),
+    NewSessionTicket(NewSessionTicket<'a>),
+    EndOfEarlyData(EndOfEarlyData<'a>),
     KeyUpdate(KeyUpdate),
     /// A type that TLS 1.3 does not have, or that we never negotiate.
     Unknown,
@@ -54,7 +61,9 @@ impl<'a> Message<'a> {
         let body = reader.vec24()?;
         reader.finish()?;
         Ok(match kind {
-            HandshakeType::client_hello => Self::ClientHello(ClientHello::read(raw, body)?),
+            HandshakeType::client_hello => {
+                Self::ClientHello(Box::new(ClientHello::read(raw, body)?))
+            }
             HandshakeType::server_hello => Self::ServerHello(ServerHello::read(raw, body)?),
             HandshakeType::encrypted_extensions => {
                 Self::EncryptedExtensions(EncryptedExtensions::read(raw, body)?)
@@ -69,6 +78,9 @@ impl<'a> Message<'a> {
             HandshakeType::finished => Self::Finished(Finished::read(raw, body)),
             HandshakeType::new_session_ticket => {
                 Self::NewSessionTicket(NewSessionTicket::read(body)?)
+            }
+            HandshakeType::end_of_early_data => {
+                Self::EndOfEarlyData(EndOfEarlyData::read(raw, body)?)
             }
             HandshakeType::key_update => Self::KeyUpdate(KeyUpdate::read(body)?),
             _ => Self::Unknown,
@@ -87,6 +99,7 @@ impl<'a> Message<'a> {
             Self::CertificateVerify(_) => "CertificateVerify",
             Self::Finished(_) => "Finished",
             Self::NewSessionTicket(_) => "NewSessionTicket",
+            Self::EndOfEarlyData(_) => "EndOfEarlyData",
             Self::KeyUpdate(_) => "KeyUpdate",
             Self::Unknown => "a message of unknown type",
         }

@@ -1,25 +1,56 @@
-//! Messages after the handshake (RFC 9846 §4.7).
+//! Messages after the handshake (RFC 9846 §4.7), and EndOfEarlyData (§4.6).
 
-use super::extension::{Extensions, Place};
+use super::extension::{self, Extensions, Place};
 use crate::codec::Reader;
-use crate::codepoints::HandshakeType;
+use crate::codepoints::{ExtensionType, HandshakeType};
 use crate::error::{Error, Violation};
 
-/// RFC 9846 §4.7.1. A client without resumption ignores it, once it is known to be well-formed.
-pub(crate) struct NewSessionTicket;
+/// RFC 9846 §4.7.1: what a client needs to resume.
+pub(crate) struct NewSessionTicket<'a> {
+    /// In seconds; zero means that it is to be thrown away.
+    pub(crate) lifetime: u32,
+    pub(crate) age_add: u32,
+    pub(crate) nonce: &'a [u8],
+    pub(crate) ticket: &'a [u8],
+    /// In bytes; zero if early data is not allowed (RFC 9846 §4.3.10).
+    pub(crate) max_early_data: u32,
+}
 
-impl NewSessionTicket {
-    pub(crate) fn read(body: &[u8]) -> Result<Self, Error> {
+impl<'a> NewSessionTicket<'a> {
+    pub(crate) fn read(body: &'a [u8]) -> Result<Self, Error> {
         let mut r = Reader::new("NewSessionTicket", body);
-        r.u32()?; // ticket_lifetime
-        r.u32()?; // ticket_age_add
-        r.vec8()?; // ticket_nonce
-        if r.vec16()?.is_empty() {
+        let (lifetime, age_add) = (r.u32()?, r.u32()?);
+        let (nonce, ticket) = (r.vec8()?, r.vec16()?);
+        if ticket.is_empty() {
             return Err(r.malformed());
         }
-        Extensions::read("NewSessionTicket.extensions", Place::NST, r.vec16()?)?;
+        let block = r.vec16()?;
         r.finish()?;
-        Ok(Self)
+        let extensions = Extensions::read("NewSessionTicket.extensions", Place::NST, block)?;
+        let mut max_early_data = 0;
+        for (kind, body) in extensions.iter() {
+            if kind == ExtensionType::early_data {
+                let mut r = Reader::new("early_data", body);
+                max_early_data = r.u32()?;
+                r.finish()?;
+            }
+        }
+        Ok(Self { lifetime, age_add, nonce, ticket, max_early_data })
+    }
+
+    pub(crate) fn write(&self) -> Result<Vec<u8>, Error> {
+        super::write(HandshakeType::new_session_ticket, |w| {
+            w.u32(self.lifetime);
+            w.u32(self.age_add);
+            w.vec8(|w| w.raw(self.nonce));
+            w.vec16(|w| w.raw(self.ticket));
+            w.vec16(|w| {
+                if self.max_early_data > 0 {
+                    let size = self.max_early_data;
+                    extension::write(w, ExtensionType::early_data, |w| w.u32(size));
+                }
+            });
+        })
     }
 }
 
@@ -44,4 +75,20 @@ impl KeyUpdate {
 
 pub(crate) fn write_key_update(request: bool) -> Result<Vec<u8>, Error> {
     super::write(HandshakeType::key_update, |w| w.u8(request.into()))
+}
+
+/// RFC 9846 §4.6: early data ends, and with it its key.
+pub(crate) struct EndOfEarlyData<'a> {
+    pub(crate) raw: &'a [u8],
+}
+
+impl<'a> EndOfEarlyData<'a> {
+    pub(crate) fn read(raw: &'a [u8], body: &[u8]) -> Result<Self, Error> {
+        Reader::new("EndOfEarlyData", body).finish()?;
+        Ok(Self { raw })
+    }
+}
+
+pub(crate) fn write_end_of_early_data() -> Result<Vec<u8>, Error> {
+    super::write(HandshakeType::end_of_early_data, |_| {})
 }

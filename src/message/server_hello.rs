@@ -28,6 +28,7 @@ pub(crate) struct ServerHello<'a> {
     pub(crate) selected_version: Option<ProtocolVersion>,
     pub(crate) extensions: Option<Extensions<'a>>,
     pub(crate) key_share: Option<ServerShare<'a>>,
+    pub(crate) selected_identity: Option<u16>,
     pub(crate) cookie: Option<&'a [u8]>,
 }
 
@@ -60,6 +61,7 @@ impl<'a> ServerHello<'a> {
             selected_version: None,
             extensions: None,
             key_share: None,
+            selected_identity: None,
             cookie: None,
         };
         // Before TLS 1.3 the extensions may be missing altogether.
@@ -102,7 +104,7 @@ impl<'a> ServerHello<'a> {
                 }
                 ExtensionType::pre_shared_key => {
                     r = Reader::new("pre_shared_key", body);
-                    r.u16()?; // selected_identity: one that we did not ask for, since we offer none
+                    self.selected_identity = Some(r.u16()?);
                 }
                 ExtensionType::cookie => {
                     r = Reader::new("cookie", body);
@@ -126,13 +128,13 @@ impl<'a> ServerHello<'a> {
     }
 }
 
-/// Writes a ServerHello with a key share.
+/// Writes a ServerHello with a key share, or the index of a pre-shared key, or both.
 pub(crate) fn write_server_hello(
     random: &[u8; 32],
     legacy_session_id: &[u8],
     suite: CipherSuiteId,
-    group: NamedGroup,
-    share: &[u8],
+    key_share: Option<(NamedGroup, &[u8])>,
+    selected_identity: Option<u16>,
 ) -> Result<Vec<u8>, Error> {
     super::write(HandshakeType::server_hello, |w| {
         w.u16(ProtocolVersion::TLSv1_2.0);
@@ -141,10 +143,15 @@ pub(crate) fn write_server_hello(
         w.u16(suite.0);
         w.u8(0);
         w.vec16(|w| {
-            extension::write(w, ExtensionType::key_share, |w| {
-                w.u16(group.0);
-                w.vec16(|w| w.raw(share));
-            });
+            if let Some(selected) = selected_identity {
+                extension::write(w, ExtensionType::pre_shared_key, |w| w.u16(selected));
+            }
+            if let Some((group, share)) = key_share {
+                extension::write(w, ExtensionType::key_share, |w| {
+                    w.u16(group.0);
+                    w.vec16(|w| w.raw(share));
+                });
+            }
             extension::write(w, ExtensionType::supported_versions, |w| {
                 w.u16(ProtocolVersion::TLSv1_3.0);
             });
@@ -182,6 +189,7 @@ pub(crate) struct EncryptedExtensions<'a> {
     pub(crate) raw: &'a [u8],
     pub(crate) extensions: Extensions<'a>,
     pub(crate) alpn: Option<&'a [u8]>,
+    pub(crate) early_data: bool,
 }
 
 impl<'a> EncryptedExtensions<'a> {
@@ -189,7 +197,7 @@ impl<'a> EncryptedExtensions<'a> {
         let mut r = Reader::new("EncryptedExtensions", body);
         let extensions = Extensions::read("EncryptedExtensions", Place::EE, r.vec16()?)?;
         r.finish()?;
-        let mut alpn = None;
+        let (mut alpn, mut early_data) = (None, false);
         for (kind, body) in extensions.iter() {
             match kind {
                 ExtensionType::application_layer_protocol_negotiation => {
@@ -199,6 +207,16 @@ impl<'a> EncryptedExtensions<'a> {
                 ExtensionType::server_name if !body.is_empty() => {
                     return Err(Violation::BadServerNameAck.into());
                 }
+                ExtensionType::early_data => {
+                    Reader::new("early_data", body).finish()?;
+                    early_data = true;
+                }
+                // RFC 9149 §3: how many tickets to expect.
+                ExtensionType::ticket_request => {
+                    let mut r = Reader::new("ticket_request", body);
+                    r.u8()?;
+                    r.finish()?;
+                }
                 // RFC 9846 §4.3.7: not acted upon, but it has to be well-formed.
                 ExtensionType::supported_groups => {
                     read_u16_list("supported_groups", body)?;
@@ -206,7 +224,7 @@ impl<'a> EncryptedExtensions<'a> {
                 _ => {}
             }
         }
-        Ok(Self { raw, extensions, alpn })
+        Ok(Self { raw, extensions, alpn, early_data })
     }
 }
 
@@ -233,6 +251,10 @@ pub(crate) struct EncryptedFields<'a> {
     /// Our groups, if we prefer another one to the client's choice (RFC 9846 §4.3.7).
     pub(crate) groups: Option<&'a [NamedGroup]>,
     pub(crate) alpn: Option<&'a [u8]>,
+    /// Whether early data is accepted (RFC 9846 §4.3.10).
+    pub(crate) early_data: bool,
+    /// How many tickets will come, if the client has asked for a number (RFC 9149 §3).
+    pub(crate) tickets: Option<u8>,
 }
 
 pub(crate) fn write_encrypted_extensions(fields: &EncryptedFields<'_>) -> Result<Vec<u8>, Error> {
@@ -248,6 +270,12 @@ pub(crate) fn write_encrypted_extensions(fields: &EncryptedFields<'_>) -> Result
             if let Some(protocol) = fields.alpn {
                 let kind = ExtensionType::application_layer_protocol_negotiation;
                 extension::write(w, kind, |w| w.vec16(|w| w.vec8(|w| w.raw(protocol))));
+            }
+            if let Some(count) = fields.tickets {
+                extension::write(w, ExtensionType::ticket_request, |w| w.u8(count));
+            }
+            if fields.early_data {
+                extension::write(w, ExtensionType::early_data, |_| {});
             }
         });
     })

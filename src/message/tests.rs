@@ -40,6 +40,11 @@ fn client_hello() -> Vec<u8> {
         wants_status: true,
         wants_scts: true,
         pad_to_multiple_of: 0,
+        psk_modes: &[],
+        psks: vec![],
+        early_data: false,
+        ticket_request: Some((3, 1)),
+        post_handshake_auth: true,
     })
     .unwrap()
 }
@@ -53,22 +58,27 @@ fn samples() -> Vec<(Place, Vec<u8>)> {
         extensions.push((E::pre_shared_key, psk));
     });
     let suite = CipherSuiteId::TLS_AES_128_GCM_SHA256;
-    let server_hello =
-        write_server_hello(&[7; 32], &[8; 32], suite, NamedGroup::x25519, &[9; 32]).unwrap();
-    let server_hello = with(&server_hello, Place::SH, |extensions| {
-        extensions.push((E::pre_shared_key, vec![0, 0]));
-    });
+    let server_hello = write_server_hello(
+        &[7; 32],
+        &[8; 32],
+        suite,
+        Some((NamedGroup::x25519, &[9; 32])),
+        Some(0),
+    )
+    .unwrap();
     let group = NamedGroup::secp256r1;
     let retry = write_hello_retry_request(&[8; 32], suite, group, Some(b"cookie")).unwrap();
     let encrypted = EncryptedFields {
         server_name: true,
         groups: Some(&[NamedGroup::x25519]),
         alpn: Some(b"h2"),
+        early_data: true,
+        tickets: Some(2),
     };
     let schemes = [SignatureScheme::ed25519];
     let others = [SignatureScheme::rsa_pkcs1_sha256];
     let request =
-        write_certificate_request(&schemes, &others, &[vec![0x30, 0]], true, true).unwrap();
+        write_certificate_request(&[], &schemes, &others, &[vec![0x30, 0]], true, true).unwrap();
     let ticket = [&[0, 0, 0, 9, 1, 2, 3, 4, 1, 0, 0, 6][..], b"ticket", &[0, 0]].concat();
     vec![
         (Place::CH, client_hello),
@@ -149,7 +159,7 @@ fn what_is_written_is_read() {
     assert_eq!(hello.cookie, Some(&b"cookie"[..]));
     assert_eq!(hello.share_for(NamedGroup::x25519), Some(&[9; 32][..]));
     assert_eq!(hello.share_for(NamedGroup::secp384r1), None);
-    assert!(hello.wants_status && hello.wants_scts && !hello.offers_psk);
+    assert!(hello.wants_status && hello.wants_scts && hello.psks.is_none());
 
     let raw = certificate();
     let Message::Certificate(certificate) = Message::read(&raw).unwrap() else { panic!() };

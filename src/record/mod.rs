@@ -8,7 +8,7 @@ pub(crate) mod seal;
 mod tests;
 
 pub(crate) use self::open::{ChangeCipherSpecRule, Incoming, ReadSide};
-pub(crate) use self::seal::WriteSide;
+pub(crate) use self::seal::{MAX_UPDATES, WriteSide};
 use crate::codepoints::ContentType;
 use crate::crypto::{CipherSuite, NONCE_LEN, TAG_LEN};
 use crate::error::Error;
@@ -64,6 +64,32 @@ pub(crate) struct DirectionSecret {
     pub(crate) suite: &'static CipherSuite,
     pub(crate) secret: Secret,
     pub(crate) seq: u64,
+}
+
+impl DirectionSecret {
+    /// Goes on with it.
+    fn into_key(self) -> Result<DirectionKey, Error> {
+        let mut key = DirectionKey::new(self.suite, self.secret)?;
+        key.seq = self.seq;
+        Ok(key)
+    }
+}
+
+/// What the sending direction has besides its configuration.
+pub(crate) struct WriteState {
+    pub(crate) key: DirectionSecret,
+    pub(crate) updates: u64,
+    pub(crate) update_owed: bool,
+    pub(crate) update_awaited: bool,
+    pub(crate) closed: bool,
+}
+
+/// What the receiving direction has besides its configuration.
+pub(crate) struct ReadState {
+    pub(crate) key: DirectionSecret,
+    pub(crate) partial: Vec<u8>,
+    pub(crate) empty_records: u32,
+    pub(crate) change_cipher_specs: u32,
 }
 
 impl From<DirectionKey> for DirectionSecret {

@@ -1,6 +1,6 @@
 //! Receiving records: framing, decryption in place, and what may come when (RFC 9846 §5).
 
-use super::{DirectionKey, DirectionSecret, HEADER_LEN, MAX_CIPHERTEXT, MAX_PLAINTEXT};
+use super::{DirectionKey, DirectionSecret, HEADER_LEN, MAX_CIPHERTEXT, MAX_PLAINTEXT, ReadState};
 use crate::codepoints::{Alert, ContentType};
 use crate::config::Limits;
 use crate::crypto::CipherSuite;
@@ -19,6 +19,8 @@ pub(crate) enum Incoming<'b> {
     Alert { used: usize, alert: Alert },
     /// Application data, perhaps none.
     Data { used: usize, data: &'b mut [u8] },
+    /// Early data, perhaps none.
+    EarlyData { used: usize, data: &'b mut [u8] },
 }
 
 /// RFC 9846 §5: when an unprotected change_cipher_spec is dropped, and when it is an error.
@@ -39,6 +41,8 @@ pub(crate) struct ReadSide {
     pub(crate) limits: Limits,
     empty_records: u32,
     change_cipher_specs: u32,
+    /// How many bytes of early data may still come, while records are under the early key.
+    early_data: Option<usize>,
     /// How many bytes of early data may still be dropped, while it is to be dropped.
     skippable: Option<usize>,
 }
@@ -52,6 +56,7 @@ impl ReadSide {
             limits,
             empty_records: 0,
             change_cipher_specs: 0,
+            early_data: None,
             skippable: None,
         }
     }
@@ -63,6 +68,19 @@ impl ReadSide {
         secret: Secret,
     ) -> Result<(), Error> {
         self.key = Some(DirectionKey::new(suite, secret)?);
+        self.early_data = None;
+        Ok(())
+    }
+
+    /// From now on up to `max` bytes of early data come, under the key that `secret` gives (RFC 9846 §4.3.10).
+    pub(crate) fn set_early_key(
+        &mut self,
+        suite: &'static CipherSuite,
+        secret: Secret,
+        max: usize,
+    ) -> Result<(), Error> {
+        self.set_key(suite, secret)?;
+        self.early_data = Some(max);
         Ok(())
     }
 
@@ -80,9 +98,34 @@ impl ReadSide {
         self.partial = Vec::new();
     }
 
+    /// The traffic secret of the present key.
+    pub(crate) fn traffic_secret(&self) -> Option<&Secret> {
+        self.key.as_ref().map(|key| &key.secret)
+    }
+
     /// Gives the key away.
     pub(crate) fn into_secret(self) -> Option<DirectionSecret> {
         self.key.map(DirectionSecret::from)
+    }
+
+    /// Gives everything away that is no configuration, after the handshake. `None` without a key.
+    pub(crate) fn into_state(self) -> Option<ReadState> {
+        Some(ReadState {
+            key: self.key.map(DirectionSecret::from)?,
+            partial: self.partial,
+            empty_records: self.empty_records,
+            change_cipher_specs: self.change_cipher_specs,
+        })
+    }
+
+    /// Goes on where another left off, after the handshake.
+    pub(crate) fn from_state(limits: Limits, state: ReadState) -> Result<Self, Error> {
+        let mut this = Self::new(limits, ChangeCipherSpecRule::Refused);
+        this.key = Some(state.key.into_key()?);
+        this.partial = state.partial;
+        this.empty_records = state.empty_records;
+        this.change_cipher_specs = state.change_cipher_specs;
+        Ok(this)
     }
 
     /// Takes at most one record from the front of `input`.
@@ -129,8 +172,8 @@ impl ReadSide {
 
     /// RFC 9846 §4.3.10: the client has sent early data that nobody takes. Until the first record that opens, or the second
     /// ClientHello, what does not open is dropped.
-    pub(crate) fn skip_early_data(&mut self) {
-        self.skippable = Some(self.limits.skipped_early_data);
+    pub(crate) fn skip_early_data(&mut self, at_least: usize) {
+        self.skippable = Some(self.limits.skipped_early_data.max(at_least));
     }
 
     /// Counts the header too: empty records are not for nothing.
@@ -211,7 +254,7 @@ impl ReadSide {
         self.empty_records = 0;
         match kind {
             ContentType::handshake => Ok(Incoming::Handshake { used, data: body }),
-            ContentType::application_data => Ok(Incoming::Data { used, data: body }),
+            ContentType::application_data => self.on_data(used, body),
             // RFC 9846 §5.1: exactly one alert. Its level says nothing (RFC 9846 §6).
             ContentType::alert => match *body {
                 [_, description] => Ok(Incoming::Alert { used, alert: Alert(description) }),
@@ -239,9 +282,17 @@ impl ReadSide {
         }
         self.empty_records += 1;
         match self.empty_records <= self.limits.empty_records {
-            true => Ok(Incoming::Data { used, data }),
+            true => self.on_data(used, data),
             false => Err(Limit::EmptyRecords.into()),
         }
+    }
+
+    /// Tells early data from that after the handshake, and counts it (RFC 9846 §4.7.1).
+    fn on_data<'b>(&mut self, used: usize, data: &'b mut [u8]) -> Result<Incoming<'b>, Error> {
+        let Some(left) = self.early_data else { return Ok(Incoming::Data { used, data }) };
+        let left = left.checked_sub(data.len()).ok_or(Violation::TooMuchEarlyData)?;
+        self.early_data = Some(left);
+        Ok(Incoming::EarlyData { used, data })
     }
 }
 

@@ -1,6 +1,8 @@
 //! Sending records: fragments, padding, protection, and new keys in time (RFC 9846 §5, §4.7.3).
 
-use super::{DirectionKey, DirectionSecret, HEADER_LEN, MAX_PLAINTEXT, OVERHEAD, header};
+use super::{
+    DirectionKey, DirectionSecret, HEADER_LEN, MAX_PLAINTEXT, OVERHEAD, WriteState, header,
+};
 use crate::codepoints::{Alert, ContentType};
 use crate::config::{Common, Padding};
 use crate::crypto::CipherSuite;
@@ -141,6 +143,40 @@ impl WriteSide {
         Ok(())
     }
 
+    /// RFC 9846 §4.2.2: HelloRetryRequest has come, and the second ClientHello is in clear again.
+    pub(crate) fn drop_key(&mut self) {
+        self.key = None;
+    }
+
+    /// Seals early data, all of it or none. There is no KeyUpdate for it, so a key that would be used up is refused
+    /// (RFC 9846 §5.5).
+    pub(crate) fn write_early(
+        &mut self,
+        plaintext: &[u8],
+        out: &mut dyn Output,
+    ) -> Result<(), Error> {
+        let record = |len: usize| HEADER_LEN + len + padding_for(self.padding, len) + OVERHEAD;
+        let records: usize =
+            plaintext.chunks(self.max_fragment).map(|part| record(part.len())).sum();
+        let count = plaintext.len().div_ceil(self.max_fragment);
+        let seq = self.key.as_ref().map_or(0, |key| key.seq);
+        let end = u64::try_from(count).ok().and_then(|count| seq.checked_add(count));
+        if end.is_none_or(|end| self.is_used_up(end)) {
+            return Err(Misuse::EarlyDataTooLong.into());
+        }
+        let need = self.pending.len() + records;
+        if !out.reserve(need) {
+            return Err(Error::OutputTooSmall { need });
+        }
+        self.flush(out)?;
+        for fragment in plaintext.chunks(self.max_fragment) {
+            let padding = padding_for(self.padding, fragment.len());
+            let key = self.key.as_mut().ok_or(Misuse::NoEarlyData)?;
+            seal_into(key, ContentType::application_data, fragment, padding, out)?;
+        }
+        Ok(())
+    }
+
     /// Forgets the key and whatever was not in a record yet.
     pub(crate) fn forget(&mut self) {
         self.key = None;
@@ -152,9 +188,42 @@ impl WriteSide {
         self.pending.is_empty() && self.flight.is_empty() && !self.update_owed
     }
 
+    /// The traffic secret of the present key.
+    pub(crate) fn traffic_secret(&self) -> Option<&Secret> {
+        self.key.as_ref().map(|key| &key.secret)
+    }
+
     /// Gives the key away.
     pub(crate) fn into_secret(self) -> Option<DirectionSecret> {
         self.key.map(DirectionSecret::from)
+    }
+
+    /// Whether everything has left. A key that is owed may still be.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pending.is_empty() && self.flight.is_empty()
+    }
+
+    /// Gives everything away that is no configuration. Nothing is pending; `None` without a key.
+    pub(crate) fn into_state(self) -> Option<WriteState> {
+        Some(WriteState {
+            key: self.key.map(DirectionSecret::from)?,
+            updates: self.updates,
+            update_owed: self.update_owed,
+            update_awaited: self.update_awaited,
+            closed: self.closed,
+        })
+    }
+
+    /// Goes on where another left off.
+    pub(crate) fn from_state(common: &Common, state: WriteState) -> Result<Self, Error> {
+        let mut this = Self::new(common);
+        this.record_limit = this.record_limit.min(state.key.suite.aead.record_limit());
+        this.key = Some(state.key.into_key()?);
+        this.updates = state.updates;
+        this.update_owed = state.update_owed;
+        this.update_awaited = state.update_awaited;
+        this.closed = state.closed;
+        Ok(this)
     }
 
     /// Sends close_notify, once.
@@ -295,7 +364,7 @@ impl WriteSide {
 }
 
 /// RFC 9846 §4.7.3
-pub(super) const MAX_UPDATES: u64 = (1 << 48) - 1;
+pub(crate) const MAX_UPDATES: u64 = (1 << 48) - 1;
 
 /// A KeyUpdate message: header and one byte.
 const KEY_UPDATE_LEN: usize = 5;

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use pki_types::pem::PemObject;
 use pki_types::{CertificateDer, TrustAnchor};
 
 use super::certificate::Certificate;
 use super::{constraint, der, directory};
+use crate::crypto::Provider;
 use crate::error::{Error, Misuse};
 
 /// Trusted roots. Cheap to clone: all clones share one list, which never changes.
@@ -26,6 +27,7 @@ struct Inner {
     /// Where the anchors with this subject are, by [`directory::key`].
     by_subject: HashMap<Vec<u8>, Vec<usize>>,
     ignored: usize,
+    fingerprint: OnceLock<[u8; 32]>,
 }
 
 /// One anchor.
@@ -129,6 +131,25 @@ impl TrustAnchors {
         let mut seen = std::collections::HashSet::new();
         let subjects = self.inner.anchors.iter().filter_map(Anchor::subject);
         subjects.filter(|s| seen.insert(*s)).map(<[u8]>::to_vec).collect()
+    }
+
+    /// 32 bytes that stand for this set of anchors, whatever their order.
+    pub(super) fn fingerprint(&self, provider: &Provider) -> [u8; 32] {
+        *self.inner.fingerprint.get_or_init(|| {
+            let each = self.inner.anchors.iter().map(|anchor| match anchor {
+                Anchor::Certificate(der) => {
+                    provider.fingerprint(&[b"certificate", &der[..]].concat())
+                }
+                Anchor::Key { subject, spki, name_constraints } => {
+                    let constraints = name_constraints.as_deref().unwrap_or_default();
+                    // Subject and key are DER, so that each says itself where it ends.
+                    provider.fingerprint(&[b"key", &subject[..], &spki[..], constraints].concat())
+                }
+            });
+            let mut each: Vec<[u8; 32]> = each.collect();
+            each.sort_unstable();
+            provider.fingerprint(each.as_flattened())
+        })
     }
 
     pub(super) fn get(&self, index: usize) -> Option<&Anchor> {

@@ -98,6 +98,19 @@ impl Verifier {
         }
     }
 
+    /// 32 bytes that stand for everything that this verifier goes by: sessions are bound to it.
+    pub(crate) fn fingerprint(&self, provider: &Provider) -> [u8; 32] {
+        match &self.mode {
+            Mode::AcceptAny => provider.fingerprint(b"sealwire verifier: any"),
+            Mode::Anchors { anchors, max_depth } => {
+                let mut data = b"sealwire verifier: anchors".to_vec();
+                data.extend(u64::try_from(*max_depth).unwrap_or(u64::MAX).to_be_bytes());
+                data.extend(anchors.fingerprint(provider));
+                provider.fingerprint(&data)
+            }
+        }
+    }
+
     /// Looks for a path from the first certificate of `chain` to an anchor, valid at `now`, and returns the first.
     ///
     /// The other certificates may be in any order and need not be of use. With a `name`, the subjectAltName of the first
@@ -171,6 +184,15 @@ pub(crate) fn is_for_name(certificate: &CertificateDer<'_>, name: &ServerName<'_
 pub(crate) fn signature_algorithm<'a>(certificate: &'a CertificateDer<'_>) -> Option<&'a [u8]> {
     let certificate = Certificate::parse(certificate).ok()?;
     (!certificate.is_self_issued()).then_some(certificate.algorithm)
+}
+
+/// When the first of these certificates expires, in seconds since 1970; 0 if one does not parse.
+pub(crate) fn expiry(chain: &[CertificateDer<'_>]) -> u64 {
+    let not_after = |certificate: &CertificateDer<'_>| {
+        let parsed = Certificate::parse(certificate).ok();
+        parsed.and_then(|c| u64::try_from(c.not_after).ok()).unwrap_or(0)
+    };
+    chain.iter().map(not_after).min().unwrap_or(u64::MAX)
 }
 
 /// The DER issuer Name, with its tag.

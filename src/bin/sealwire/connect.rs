@@ -1,7 +1,7 @@
 //! `sealwire connect`: standard input and output over TLS, and what is to be said of the peer.
 
 use std::io::{self, ErrorKind};
-use std::net::{Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -11,19 +11,21 @@ use clap::Args;
 use sealwire::crypto::Provider;
 use sealwire::pki_types::{CertificateDer, ServerName, UnixTime};
 use sealwire::{
-    Answer, Ask, CertificateError, ClientConfig, Connection, Event as TlsEvent, PeerCertificates,
-    Purpose, Question, Read, Summary, TrustAnchors, Verifier,
+    Answer, Ask, CertificateError, ClientConfig, Connection, EarlyData, Event as TlsEvent,
+    PeerCertificates, Purpose, Question, Read, Summary, TrustAnchors, Verifier,
 };
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Status};
 use crate::options::{
-    TlsOptions, anchors_from, credential, named_groups, provider, system_anchors,
+    TlsOptions, anchors_from, credential, named_groups, provider, read, system_anchors,
 };
 use crate::pattern::length;
 use crate::pem::pem;
 use crate::pump::{Event, Lane, source};
-use crate::report::{name_text, negotiated, printable, rows, say, table};
+use crate::report::{early_data, name_text, negotiated, printable, rows, say, table};
+use crate::session::SessionFile;
+use crate::target::{dial, split_target};
 
 /// The options of `sealwire connect`.
 #[derive(Debug, Args)]
@@ -55,6 +57,16 @@ pub(crate) struct Options {
     /// Send key shares for these groups only; the server asks for another with a HelloRetryRequest
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     key_shares: Option<Vec<String>>,
+    /// Keep sessions in this file, which is made if it is not there, and resume with one of them. It is a secret
+    #[arg(long, value_name = "FILE", conflicts_with = "danger_no_verify")]
+    session: Option<PathBuf>,
+    /// Send this file as early data (0-RTT), before anything else, as far as a session allows. Anybody who sees it on its way
+    /// can send it to the server again
+    #[arg(long, value_name = "FILE", requires = "session")]
+    early_data: Option<PathBuf>,
+    /// Send what could not go as early data, or was rejected, after the handshake
+    #[arg(long, requires = "early_data")]
+    resend_early_data: bool,
     /// Seconds until the connection must stand
     #[arg(long, value_name = "SECONDS", default_value_t = 15)]
     timeout: u32,
@@ -94,6 +106,35 @@ struct Report {
     received: u64,
     /// The peer's close_notify has come.
     closed: bool,
+    early: Early,
+}
+
+/// What became of the file that was to go as early data.
+#[derive(Default)]
+struct Early {
+    data: Vec<u8>,
+    /// How much of it went as early data.
+    offered: usize,
+    /// How much went after the handshake.
+    resent: usize,
+}
+
+impl Early {
+    /// What the server has not got, as far as we know.
+    fn unsent(&self, summary: &Summary) -> &[u8] {
+        let taken = if summary.early_data == EarlyData::Accepted { self.offered } else { 0 };
+        self.data.get(taken..).unwrap_or_default()
+    }
+
+    fn json(&self, summary: Option<&Summary>) -> Value {
+        let unsent = summary.map(|summary| length(self.unsent(summary)));
+        json!({
+            "bytes": length(&self.data),
+            "offered": self.offered,
+            "resent": self.resent,
+            "not_sent": unsent.map(|unsent| if self.resent > 0 { 0 } else { unsent }),
+        })
+    }
 }
 
 impl Report {
@@ -116,6 +157,10 @@ impl Report {
             "address": self.address.map(|a| a.to_string()),
             "verdict": verdict,
             "negotiated": self.summary.as_ref().map(negotiated),
+            "resumed": self.summary.as_ref().map(|summary| summary.resumed),
+            "early_data": self.summary.as_ref().map(early_data),
+            "early_data_file":
+                options.early_data.as_ref().map(|_| self.early.json(self.summary.as_ref())),
             "certificates": certificates,
             "bytes_sent": self.sent,
             "bytes_received": self.received,
@@ -128,7 +173,16 @@ impl Report {
     fn print_connected(&self, name: &ServerName<'_>) {
         let address = self.address.map_or_else(String::new, |a| a.to_string());
         let verdict = match &self.verdict {
-            Some(Ok(())) => format!("verified: the certificate is good for {}", name_text(name)),
+            Some(Ok(())) => {
+                let how = match &self.summary {
+                    Some(summary) if summary.external_psk.is_some() => "by the pre-shared key",
+                    Some(summary) if summary.resumed => {
+                        "when the session began, the certificate was good for"
+                    }
+                    _ => "the certificate is good for",
+                };
+                format!("verified: {how} {}", name_text(name))
+            }
             Some(Err(error)) => format!("NOT verified: {}", printable(&error.reason.to_string())),
             None => "NOT verified".to_owned(),
         };
@@ -144,12 +198,23 @@ fn connect(options: &Options, report: &mut Report) -> Result<(), Failure> {
         Failure::usage(format!("{name:?} is neither a host name nor an address"))
             .hint("Name what the certificate is for with --servername NAME.")
     })?;
-    let config = config(options)?;
+    let mut config = config(options)?;
+    let file = options.session.as_deref().map(SessionFile::open).transpose()?.map(Arc::new);
+    if let Some(file) = &file {
+        config = config.with_sessions(file.clone()).with_early_data(options.early_data.is_some());
+    }
+    if let Some(path) = &options.early_data {
+        report.early.data = read(path)?;
+    }
     let deadline = Instant::now() + Duration::from_secs(options.timeout.into());
     let socket = dial(host, port, deadline)?;
     report.address = socket.peer_addr().ok();
     let mut session = Session::start(config, name, socket, options, report)?;
-    session.run(deadline)
+    let result = session.run(deadline);
+    match file.and_then(|file| file.take_error()) {
+        Some(failure) => result.and(Err(failure)),
+        None => result,
+    }
 }
 
 /// Verdicts are asked of us: the default one would end the connection before anybody could look at it.
@@ -210,7 +275,13 @@ impl<'a> Session<'a> {
         let mut to_stdout = Lane::new(io::stdout(), to_us.clone(), Event::Shown).map_err(local)?;
         to_stdout.slow_down(source(reader, to_us.clone(), Event::Received).map_err(local)?);
         let (config, now) = (Arc::new(config), UnixTime::now());
-        let connection = Connection::client(config, name.clone(), now, &mut to_peer.pending)?;
+        let mut connection = Connection::client(config, name.clone(), now, &mut to_peer.pending)?;
+        let early = &mut report.early;
+        early.offered = connection.early_data_left().unwrap_or(0).min(early.data.len());
+        if let Some(first) = early.data.get(..early.offered).filter(|first| !first.is_empty()) {
+            connection.write_early(first, &mut to_peer.pending)?;
+            report.sent += length(first);
+        }
         Ok(Self {
             connection,
             provider,
@@ -324,6 +395,7 @@ impl<'a> Session<'a> {
                     self.to_stdout.pending.extend_from_slice(data);
                     taken += used;
                 }
+                Read::EarlyData { used, .. } => taken += used, // Clients send it, and get none.
                 Read::Closed => {
                     self.on_peer_closed();
                     break;
@@ -343,7 +415,7 @@ impl<'a> Session<'a> {
                     self.answer(answer)?;
                 }
                 TlsEvent::Ask(_) => self.answer(Answer::UseConfig)?,
-                TlsEvent::Connected => self.on_connected(),
+                TlsEvent::Connected => self.on_connected()?,
                 TlsEvent::PeerClosed => self.on_peer_closed(),
                 _ => {}
             }
@@ -362,25 +434,63 @@ impl<'a> Session<'a> {
         let verdict = verdict.map(|_| ());
         self.report.chain = peer.chain;
         self.report.verdict = Some(verdict.clone());
-        if self.options.showcerts && !self.options.json {
-            say(&self.report.chain.iter().map(|der| pem(der)).collect::<String>());
-        }
+        self.show_chain();
         match verdict {
             Err(error) if !self.options.danger_no_verify => Answer::Reject(error),
             _ => Answer::Accept,
         }
     }
 
+    fn show_chain(&self) {
+        if self.options.showcerts && !self.options.json {
+            say(&self.report.chain.iter().map(|der| pem(der)).collect::<String>());
+        }
+    }
+
     /// The handshake is complete: now standard input may be read.
-    fn on_connected(&mut self) {
+    fn on_connected(&mut self) -> Result<(), sealwire::Error> {
         self.report.summary = self.connection.summary().cloned();
+        let summary = self.report.summary.as_ref();
+        // Sessions are kept under a name that has in it what was trusted, and none that was not verified is kept.
+        if let Some(summary) = summary.filter(|s| s.resumed || s.external_psk.is_some()) {
+            self.report.verdict = Some(Ok(()));
+            self.report.chain = summary.peer_chain.clone();
+            self.show_chain();
+        }
         if !self.options.json {
             self.report.print_connected(&self.name);
         }
+        self.after_early_data()?;
         match source(io::stdin(), self.to_us.clone(), Event::Typed) {
             Ok(back) => self.to_peer.slow_down(back),
             Err(error) => self.finish(Err(Failure::io("cannot start", &error))),
         }
+        Ok(())
+    }
+
+    /// Sends what the server has not got of the early data, if we are to, and says so.
+    fn after_early_data(&mut self) -> Result<(), sealwire::Error> {
+        let (report, json) = (&mut *self.report, self.options.json);
+        let Some(summary) = &report.summary else { return Ok(()) };
+        let unsent = report.early.unsent(summary);
+        if unsent.is_empty() {
+            return Ok(());
+        }
+        let count = unsent.len();
+        let why = early_data(summary);
+        if self.options.resend_early_data {
+            self.connection.write(unsent, &mut self.to_peer.pending)?;
+            report.sent += length(unsent);
+            report.early.resent = count;
+        }
+        if !json {
+            let how = match self.options.resend_early_data {
+                true => "sent after the handshake",
+                false => "not sent: --resend-early-data sends them after the handshake",
+            };
+            say(&format!("early data was {why}; {count} bytes of the file were {how}\n"));
+        }
+        Ok(())
     }
 
     fn on_peer_closed(&mut self) {
@@ -414,62 +524,6 @@ impl<'a> Session<'a> {
         if self.end.is_none() {
             self.end = Some(end);
             self.linger = Instant::now() + LINGER;
-        }
-    }
-}
-
-/// Tries every address of the host in turn.
-fn dial(host: &str, port: u16, deadline: Instant) -> Result<TcpStream, Failure> {
-    let addresses = (host, port).to_socket_addrs();
-    let addresses = addresses.map_err(|e| Failure::io(&format!("cannot find {host}"), &e))?;
-    let mut last = None;
-    for address in addresses {
-        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        match TcpStream::connect_timeout(&address, left) {
-            Ok(socket) => {
-                // Only latency is at stake.
-                let _slower = socket.set_nodelay(true);
-                return Ok(socket);
-            }
-            Err(error) => last = Some(Failure::io(&format!("cannot connect to {address}"), &error)),
-        }
-    }
-    Err(last.unwrap_or_else(|| Failure::new(Status::Io, format!("{host} has no address"))))
-}
-
-/// `host:port`, `[address]:port`, or either without the port.
-fn split_target(target: &str) -> Result<(&str, u16), Failure> {
-    let bad = || {
-        Failure::usage(format!("{target:?} is not HOST:PORT"))
-            .hint("For example example.org:443, 192.0.2.1:443 or [2001:db8::1]:443.")
-    };
-    let (host, port) = if let Some(rest) = target.strip_prefix('[') {
-        let (host, rest) = rest.split_once(']').ok_or_else(bad)?;
-        (host, if rest.is_empty() { None } else { Some(rest.strip_prefix(':').ok_or_else(bad)?) })
-    } else if target.parse::<Ipv6Addr>().is_ok() {
-        (target, None)
-    } else {
-        target.rsplit_once(':').map_or((target, None), |(host, port)| (host, Some(port)))
-    };
-    let port = port.map_or(Ok(443), |port| port.parse().map_err(|_| bad()))?;
-    if host.is_empty() { Err(bad()) } else { Ok((host, port)) }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn targets() {
-        let split = |target| split_target(target).map_err(|failure| failure.status);
-        assert_eq!(split("example.org:8443"), Ok(("example.org", 8443)));
-        assert_eq!(split("example.org"), Ok(("example.org", 443)));
-        assert_eq!(split("[::1]:4433"), Ok(("::1", 4433)));
-        assert_eq!(split("[::1]"), Ok(("::1", 443)));
-        assert_eq!(split("2001:db8::1"), Ok(("2001:db8::1", 443)));
-        for bad in ["", ":443", "host:", "host:http", "host:65536", "[::1", "[::1]443", "[]:1"] {
-            assert_eq!(split(bad), Err(Status::Usage), "{bad}");
         }
     }
 }

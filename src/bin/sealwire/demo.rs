@@ -280,6 +280,7 @@ fn configurations(options: &Options) -> Result<(Arc<ClientConfig>, Arc<ServerCon
         suites: options.suites.clone(),
         groups: options.groups.clone(),
         keylog: None,
+        psk: None,
     };
     let client_config = ClientConfig::new(provider.clone(), verifier.clone())?;
     let client_config = tls.client(client_config)?.with_credentials(vec![client]);

@@ -62,7 +62,7 @@ pub(crate) fn read(stream: &mut impl BufRead) -> io::Result<Head> {
 
 /// The length of the head with the empty line that ends it, of which the first `seen` bytes had none. Empty lines before
 /// the request do not count (RFC 9112 §2.2).
-fn end_of_head(bytes: &[u8], seen: usize) -> Option<usize> {
+pub(crate) fn end_of_head(bytes: &[u8], seen: usize) -> Option<usize> {
     let begin = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n'))?.max(seen.saturating_sub(3));
     let rest = bytes.get(begin..)?;
     let crlf = rest.windows(4).position(|w| w == b"\r\n\r\n").map(|at| at + 4);
@@ -182,6 +182,7 @@ pub(crate) fn reason(status: u16) -> &'static str {
         400 => "Bad Request",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        425 => "Too Early",
         431 => "Request Header Fields Too Large",
         505 => "HTTP Version Not Supported",
         _ => "Error",

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   main ──► demo      client and server over loopback, every byte checked   (pattern, progress)
-//!       ├──► connect   stdin and stdout over TLS                             (pump)
-//!       └──► serve     answers browsers, or echoes                           (http, page)
+//!       ├──► connect   stdin and stdout over TLS                             (pump, session)
+//!       └──► serve     answers browsers, or echoes                           (http, page, session)
 //!   all of them: options (what the command line says of TLS), report (what was negotiated), failure (what went wrong)
 //! ```
 
@@ -19,6 +19,9 @@ mod progress;
 mod pump;
 mod report;
 mod serve;
+mod session;
+mod slots;
+mod target;
 
 use std::process::ExitCode;
 

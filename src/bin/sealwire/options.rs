@@ -10,7 +10,10 @@ use sealwire::adapter::key_log_file::KeyLogFile;
 use sealwire::codepoints::NamedGroup;
 use sealwire::crypto::Provider;
 use sealwire::crypto::ring;
-use sealwire::{ClientConfig, Credential, Error, ServerConfig, TrustAnchors};
+use sealwire::{
+    ClientConfig, Credential, Error, ExternalPsk, PskPolicy, ServerConfig, TrustAnchors,
+};
+use zeroize::Zeroizing;
 
 use crate::failure::{Failure, Status};
 
@@ -29,6 +32,10 @@ pub(crate) struct TlsOptions {
     /// Append the secrets of connections to this file, for a packet analyser. Whoever reads it reads the traffic
     #[arg(long, value_name = "FILE")]
     pub(crate) keylog: Option<PathBuf>,
+    /// Authenticate with this key, of 16 to 80 random bytes, that both ends have, in place of certificates (imported as RFC
+    /// 9258 has it, with the roles `client` and `server`). Other users of this computer can see command lines
+    #[arg(long, value_name = "IDENTITY:HEX")]
+    pub(crate) psk: Option<String>,
 }
 
 /// The two configurations have these setters under the same names, and no trait in common.
@@ -53,6 +60,9 @@ macro_rules! apply {
                 log.map_err(|e| Failure::io(&format!("cannot open {}", path.display()), &e))?;
             config = config.with_key_log(Arc::new(log));
         }
+        if let Some(text) = &options.psk {
+            config = config.with_external_psks(vec![psk(text)?], PskPolicy::Required);
+        }
         Ok(config)
     }};
 }
@@ -67,6 +77,23 @@ impl TlsOptions {
     pub(crate) fn server(&self, config: ServerConfig) -> Result<ServerConfig, Failure> {
         apply!(self, config)
     }
+}
+
+/// The key of `--psk`.
+fn psk(text: &str) -> Result<Arc<ExternalPsk>, Failure> {
+    let bad = || Failure::usage("--psk is IDENTITY:HEX, with 16 to 80 bytes in hexadecimal");
+    let (identity, digits) = text.rsplit_once(':').ok_or_else(bad)?;
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let digits: Option<Vec<u8>> = digits.as_bytes().iter().map(digit).collect();
+    let digits = Zeroizing::new(digits.filter(|d| d.len().is_multiple_of(2)).ok_or_else(bad)?);
+    let mut key = Zeroizing::new(Vec::with_capacity(digits.len() / 2));
+    for pair in digits.chunks_exact(2) {
+        if let [high, low] = pair {
+            key.push(high << 4 | low);
+        }
+    }
+    let psk = ExternalPsk::new(identity.as_bytes(), &key).map_err(|_| bad())?;
+    Ok(Arc::new(psk.with_roles(b"client", b"server").map_err(|_| bad())?))
 }
 
 /// The cryptography of the tool.
@@ -128,7 +155,7 @@ pub(crate) fn system_anchors() -> Result<TrustAnchors, Failure> {
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     fs::read(path).map_err(|e| Failure::io(&format!("cannot read {}", path.display()), &e))
 }
 

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use sealwire::Summary;
 use sealwire::pki_types::{CertificateDer, ServerName};
+use sealwire::{EarlyData, Summary};
 use serde_json::{Value, json};
 use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, X509Certificate};
 
@@ -28,6 +28,8 @@ pub(crate) fn rows(summary: &Summary) -> Vec<(&'static str, String)> {
         ("Peer's issuer", or_none(peer.as_ref().map(|p| p.issuer.clone()))),
         ("Peer's validity", or_none(peer.map(|p| format!("{} to {}", p.not_before, p.not_after)))),
         ("Resumed", yes_no(summary.resumed)),
+        ("Early data", early_data(summary).into()),
+        ("Pre-shared key", or_none(summary.external_psk.as_deref().map(lossy))),
         ("Retried (HelloRetryRequest)", yes_no(summary.retried)),
     ]
 }
@@ -48,6 +50,8 @@ pub(crate) fn negotiated(summary: &Summary) -> Value {
         "ocsp_response_bytes": summary.peer_ocsp.len(),
         "certificate_timestamps": summary.peer_scts.len(),
         "resumed": summary.resumed,
+        "early_data": early_data(summary),
+        "external_psk": summary.external_psk.as_deref().map(lossy),
         "retried": summary.retried,
     })
 }
@@ -65,8 +69,21 @@ fn version(summary: &Summary) -> String {
     }
 }
 
+/// What became of early data.
+pub(crate) fn early_data(summary: &Summary) -> &'static str {
+    match summary.early_data {
+        EarlyData::Accepted => "accepted",
+        EarlyData::Rejected => "rejected",
+        _ => "not offered",
+    }
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    printable(&String::from_utf8_lossy(bytes))
+}
+
 fn alpn(summary: &Summary) -> Option<String> {
-    summary.alpn.as_deref().map(|name| printable(&String::from_utf8_lossy(name)))
+    summary.alpn.as_deref().map(lossy)
 }
 
 fn server_name(summary: &Summary) -> Option<String> {

@@ -1,15 +1,17 @@
 //! `sealwire serve`: a server with a thread for each connection, which says what was negotiated, or echoes.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, BufRead, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use sealwire::adapter::io::Stream;
-use sealwire::{ClientAuth, CookieKey, ServerConfig, Summary, Verifier};
+use sealwire::adapter::redis::RedisReplay;
+use sealwire::pki_types::UnixTime;
+use sealwire::{ClientAuth, CookieKey, MemoryReplay, ServerConfig, Summary, TicketKeys, Verifier};
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Status};
@@ -17,7 +19,9 @@ use crate::http::{self, Head, Method, Refusal, Request};
 use crate::options::{TlsOptions, anchors_from, credential, provider};
 use crate::page;
 use crate::pattern::length;
-use crate::report::{Peer, negotiated, print_line, rows, say};
+use crate::report::{Peer, early_data, negotiated, print_line, rows, say};
+use crate::session::shared_ticket_keys;
+use crate::slots::Slots;
 
 /// The options of `sealwire serve`.
 #[derive(Debug, Args)]
@@ -40,6 +44,21 @@ pub(crate) struct Options {
     /// Ask for another key share statelessly: the HelloRetryRequest carries an authenticated cookie
     #[arg(long)]
     stateless_retry: bool,
+    /// Issue no tickets: clients cannot resume
+    #[arg(long, conflicts_with = "early_data")]
+    no_tickets: bool,
+    /// Share the keys of tickets with other servers through this file, which is made if it is not there. It is a secret
+    #[arg(long, value_name = "FILE", conflicts_with = "no_tickets")]
+    ticket_keys: Option<PathBuf>,
+    /// Accept this many bytes of early data (0-RTT) from clients that resume. GET and HEAD are answered, before the client has
+    /// shown that it is there; other methods get 425 Too Early (RFC 8470)
+    #[arg(long, value_name = "BYTES", conflicts_with = "echo", value_parser = clap::value_parser!(u32).range(1..=MAX_EARLY_DATA))]
+    early_data: Option<u32>,
+    /// Where first flights are recorded, so that early data is accepted once: `memory`, for one server, or the URL of a Redis
+    /// that all servers with the same --ticket-keys ask (redis://HOST:PORT). Nothing is accepted in the first seconds: 31 in
+    /// memory, 60 with Redis
+    #[arg(long, value_name = "STORE", default_value = "memory", requires = "early_data")]
+    anti_replay: String,
     /// Send every byte back instead of answering HTTP, until the client closes
     #[arg(long)]
     echo: bool,
@@ -61,6 +80,13 @@ pub(crate) struct Options {
     #[command(flatten)]
     tls: TlsOptions,
 }
+
+/// What has to fit into memory for every connection.
+const MAX_EARLY_DATA: i64 = 1 << 20;
+/// How long Redis may take.
+const REDIS: Duration = Duration::from_secs(2);
+/// How many first flights are remembered in memory: about 10 MiB of them.
+const RECORDED_FLIGHTS: usize = 100_000;
 
 /// How long a handshake may take altogether.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -149,7 +175,33 @@ fn config(options: &Options) -> Result<ServerConfig, Failure> {
             ClientAuth::Optional(verifier)
         });
     }
-    Ok(config)
+    resumption(options, config)
+}
+
+/// Tickets and early data.
+fn resumption(options: &Options, mut config: ServerConfig) -> Result<ServerConfig, Failure> {
+    let now = UnixTime::now();
+    if !options.no_tickets {
+        let keys = match &options.ticket_keys {
+            Some(path) => shared_ticket_keys(config.provider(), path, now)?,
+            None => TicketKeys::new(config.provider(), now)?,
+        };
+        config = config.with_tickets(Arc::new(keys));
+    }
+    let Some(max_bytes) = options.early_data else { return Ok(config) };
+    if options.anti_replay != "memory" {
+        let store = RedisReplay::new(&options.anti_replay)
+            .and_then(|store| store.with_timeout(REDIS))
+            .map_err(|_| Failure::usage("--anti-replay is memory or redis://HOST:PORT"))?;
+        store.check(now).map_err(|error| Failure::io("Redis cannot be used", &error))?;
+        return Ok(config.with_early_data(Arc::new(store), max_bytes));
+    }
+    if options.ticket_keys.is_some() {
+        return Err(Failure::usage("--anti-replay memory knows nothing of other servers with the same tickets")
+            .hint("Give all of them the same --anti-replay redis://HOST:PORT, or leave out --ticket-keys."));
+    }
+    let store = MemoryReplay::new(RECORDED_FLIGHTS, now);
+    Ok(config.with_early_data(Arc::new(store), max_bytes))
 }
 
 /// What every connection's thread knows.
@@ -164,6 +216,8 @@ struct Service {
 /// What one connection did.
 #[derive(Default)]
 struct Done {
+    /// Those that came as early data among them.
+    early_requests: u64,
     requests: u64,
     bytes: u64,
 }
@@ -176,15 +230,18 @@ impl Service {
         let transport = Timed { socket, deadline: Instant::now() + HANDSHAKE };
         let mut stream = Stream::server(Arc::clone(&self.config), transport);
         let mut done = Done::default();
-        let result = match stream.handshake() {
-            Err(error) => Err(Failure::handshake(&error)),
-            Ok(()) if self.echo => self.echo(&mut stream, &mut done),
-            Ok(()) => self.answer(&mut stream, &mut done),
-        };
+        let result = self.answer_early(&mut stream, &mut done);
+        let result =
+            result.map_err(|error| Failure::handshake(&error)).and_then(|rest| match rest {
+                None => Ok(()),
+                Some(_) if self.echo => self.echo(&mut stream, &mut done),
+                Some(rest) => self.answer(&mut stream, &rest, &mut done),
+            });
+        let early = stream.connection().early_summary().is_some();
         let line = if self.json {
-            self.json(peer, &result, stream.summary(), &done).to_string()
+            self.json(peer, &result, stream.summary(), early, &done).to_string()
         } else {
-            self.text(peer, &result, stream.summary(), &done)
+            self.text(peer, &result, stream.summary(), early, &done)
         };
         if stream.summary().is_some() {
             // The client may have gone after its last answer, which is its right.
@@ -197,11 +254,53 @@ impl Service {
         result.is_ok()
     }
 
-    /// HTTP, until either side has enough.
-    fn answer(&self, stream: &mut Stream<Timed>, done: &mut Done) -> Result<(), Failure> {
+    /// Completes the handshake, and answers each request that is in early data as a whole meanwhile. Returns what is left of
+    /// early data, the beginning of a request, or `None` if there is to be no other.
+    fn answer_early(
+        &self,
+        stream: &mut Stream<Timed>,
+        done: &mut Done,
+    ) -> io::Result<Option<Vec<u8>>> {
+        let (mut early, mut more) = (Vec::new(), true);
+        loop {
+            let data = stream.early_data().fill_buf()?.to_vec();
+            if data.is_empty() {
+                return Ok(more.then_some(early));
+            }
+            stream.early_data().consume(data.len());
+            let mut seen = early.len();
+            early.extend_from_slice(&data);
+            while more && let Some(length) = http::end_of_head(&early, seen) {
+                seen = 0;
+                let head: Vec<u8> = early.drain(..length).collect();
+                let summary = stream.connection().early_summary();
+                let (response, keep_alive) = match (http::read(&mut &head[..])?, summary) {
+                    (Head::Request(request), Some(summary)) => {
+                        (respond_early(&request, summary), request.keep_alive)
+                    }
+                    (Head::Refused(Refusal(status)), _) => (refusal(status, true, false), false),
+                    _ => (Vec::new(), true),
+                };
+                stream.write_half_rtt(&response)?;
+                done.early_requests += 1;
+                done.requests += 1;
+                more = keep_alive;
+            }
+        }
+    }
+
+    /// HTTP, until either side has enough. `begun` was read before.
+    fn answer(
+        &self,
+        stream: &mut Stream<Timed>,
+        begun: &[u8],
+        done: &mut Done,
+    ) -> Result<(), Failure> {
+        let mut begun = begun;
         loop {
             stream.get_mut().deadline = Instant::now() + self.idle;
-            let head = match http::read(stream) {
+            let head = http::read(&mut (&mut begun).chain(&mut *stream));
+            let head = match head {
                 // HTTP says itself where a message ends, so a client that goes after its answer, or goes silent, has
                 // cut nothing off.
                 Err(error) if done.requests > 0 && is_departure(&error) => break,
@@ -248,6 +347,7 @@ impl Service {
         peer: SocketAddr,
         result: &Result<(), Failure>,
         summary: Option<&Summary>,
+        early: bool,
         done: &Done,
     ) -> String {
         let mut text = peer.to_string();
@@ -256,6 +356,12 @@ impl Service {
             let client = Peer::of(&summary.peer_chain);
             let client = client.map_or_else(|| "no client certificate".into(), |c| c.subject);
             text.push_str(&format!(", {}, {group}, {client}", summary.suite));
+            if summary.resumed {
+                text.push_str(", resumed");
+            }
+        }
+        if early {
+            text.push_str(", early data accepted");
         }
         if self.echo {
             text.push_str(&format!(", {} bytes echoed", done.bytes));
@@ -274,6 +380,7 @@ impl Service {
         peer: SocketAddr,
         result: &Result<(), Failure>,
         summary: Option<&Summary>,
+        early: bool,
         done: &Done,
     ) -> Value {
         json!({
@@ -281,6 +388,8 @@ impl Service {
             "peer": peer.to_string(),
             "ok": result.is_ok(),
             "requests": done.requests,
+            "early_data": summary.map_or(if early { "accepted" } else { "not offered" }, early_data),
+            "early_requests": done.early_requests,
             "bytes_echoed": done.bytes,
             "negotiated": summary.map(negotiated),
             "error": result.as_ref().err().map(Failure::json),
@@ -304,6 +413,14 @@ fn respond(request: &Request, summary: &Summary) -> Vec<u8> {
         (_, "/") => ok(HTML, &page::negotiated(&rows(summary), summary.is_post_quantum())),
         (_, "/json") => ok("application/json", &format!("{:#}\n", negotiated(summary))),
         _ => refusal(404, with_body, request.keep_alive),
+    }
+}
+
+/// RFC 8470 §5.2: only what does no harm twice is answered before the client has shown that it is there.
+fn respond_early(request: &Request, summary: &Summary) -> Vec<u8> {
+    match request.method {
+        Method::Get | Method::Head => respond(request, summary),
+        Method::Other => refusal(425, true, request.keep_alive),
     }
 }
 
@@ -355,75 +472,5 @@ impl Write for Timed {
 
     fn flush(&mut self) -> io::Result<()> {
         self.socket.flush()
-    }
-}
-
-/// Counts the connections that are open, and those that failed.
-#[derive(Default)]
-struct Slots {
-    counts: Mutex<Counts>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct Counts {
-    open: u32,
-    failed: u32,
-}
-
-impl Slots {
-    fn counts(&self) -> MutexGuard<'_, Counts> {
-        // Counts are whole at every moment: a thread that panicked cannot have left them otherwise.
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until fewer than `most` are open. Returns how many have failed.
-    fn wait_below(&self, most: u32) -> u32 {
-        let counts = self.counts();
-        let waited = self.changed.wait_while(counts, |counts| counts.open >= most);
-        waited.unwrap_or_else(PoisonError::into_inner).failed
-    }
-
-    fn take(this: &Arc<Self>) -> Slot {
-        this.counts().open += 1;
-        Slot { slots: Arc::clone(this), went_well: false }
-    }
-}
-
-/// One open connection. Dropping it, be it by a panic, makes room for another.
-struct Slot {
-    slots: Arc<Slots>,
-    went_well: bool,
-}
-
-impl Slot {
-    fn end(mut self, went_well: bool) {
-        self.went_well = went_well;
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        let mut counts = self.slots.counts();
-        counts.open = counts.open.saturating_sub(1);
-        counts.failed = counts.failed.saturating_add(u32::from(!self.went_well));
-        self.slots.changed.notify_all();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_makes_room_and_counts_as_a_failure() {
-        let slots = Arc::new(Slots::default());
-        let slot = Slots::take(&slots);
-        let thread = thread::spawn(move || {
-            let _slot = slot;
-            std::panic::resume_unwind(Box::new("broken"));
-        });
-        assert_eq!(slots.wait_below(1), 1);
-        assert!(thread.join().is_err());
     }
 }

@@ -10,8 +10,11 @@ use crate::handshake::auth::{
     PendingSignature, Side, Wishes, check_finished, choose_credential, judge, leaf_key,
     on_certificate, on_certificate_verify, send_certificate, send_finished,
 };
+use crate::handshake::post_auth::{Answering, PostAuth};
 use crate::handshake::{Effect, Effects, Established, ensure, log_secret};
-use crate::message::{Certificate, CertificateRequest, CertificateVerify, Finished};
+use crate::message::{
+    Certificate, CertificateRequest, CertificateVerify, Finished, write_end_of_early_data,
+};
 
 /// EncryptedExtensions has come; CertificateRequest may, and Certificate must.
 pub(crate) struct WaitCertificateRequest {
@@ -72,7 +75,7 @@ impl WaitCertificate {
         let client = &self.flow.client;
         let common = &client.config.common;
         let name = Some(client.name.clone());
-        let peer = on_certificate(common, message, name, |kind| client.offer.has(kind))?;
+        let peer = on_certificate(common, message, &[], name, |kind| client.offer.has(kind))?;
         ensure(!peer.chain.is_empty(), Violation::EmptyServerCertificate)?;
         let spki = leaf_key(&peer)?;
 
@@ -147,6 +150,11 @@ pub(crate) struct WaitFinished {
 }
 
 impl WaitFinished {
+    /// The server took a pre-shared key, and its Finished proves that it has it.
+    pub(super) fn without_certificate(flow: Flow) -> Self {
+        Self { flow, request: None }
+    }
+
     /// RFC 9846 §4.5.3: receives application data from here on, and authenticates if asked to.
     pub(super) fn on_finished(
         mut self,
@@ -167,6 +175,13 @@ impl WaitFinished {
         );
         fx.push(Effect::PeerFinished);
         fx.push(Effect::ReadKey(flow.suite, theirs));
+        if flow.sends_early_data {
+            // RFC 9846 §4.6: under the early key, the last thing that is.
+            let common = &flow.client.config.common;
+            fx.send(common, &mut flow.transcript, write_end_of_early_data()?);
+            fx.push(Effect::EndOfEarlyData);
+            fx.push(Effect::WriteKey(flow.suite, flow.client_traffic()));
+        }
         let signature = match self.request {
             Some(request) => request.answer(flow, fx)?,
             None => None,
@@ -192,7 +207,7 @@ impl Request {
         let choice = choose_credential(&config.common, &config.credentials, &self.wishes);
         let credential = choice.as_ref().map(|(credential, ..)| &**credential);
         let wants = (self.wants_status, self.wants_scts);
-        send_certificate(&config.common, &mut flow.transcript, credential, wants, fx)?;
+        send_certificate(&config.common, &mut flow.transcript, &[], credential, wants, fx)?;
         Ok(choice.map(|(credential, scheme, _)| {
             PendingSignature::new(Side::Client, credential, scheme, &flow.transcript)
         }))
@@ -229,7 +244,19 @@ fn finish(mut flow: Flow, server_hash: &HashValue, fx: &mut Effects) -> Result<S
     log_secret(common, "CLIENT_TRAFFIC_SECRET_0", &flow.client.random, &ours);
     log_secret(common, "EXPORTER_SECRET", &flow.client.random, exporter.secret());
     fx.push(Effect::WriteKey(flow.suite, ours));
-    fx.push(Effect::Complete(Box::new(Established { summary: flow.summary, exporter })));
+    let keeper = flow.keeper(main.resumption(&flow.transcript.current()));
+    let config = &flow.client.config;
+    let post_auth = config
+        .post_handshake_auth
+        .then(|| PostAuth::Client(Answering::new(config.clone(), flow.transcript.fork())));
+    let summary = flow.summary;
+    fx.push(Effect::Complete(Box::new(Established {
+        summary,
+        exporter,
+        issuer: None,
+        keeper,
+        post_auth,
+    })));
 
     Ok(State::Connected)
 }

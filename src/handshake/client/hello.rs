@@ -4,20 +4,24 @@ use std::sync::Arc;
 
 use pki_types::{DnsName, ServerName};
 
-use super::{State, WaitCertificateRequest};
+use super::psk::{self, EarlyOffer, Offered, Resumed, Taken};
+use super::{State, WaitCertificateRequest, WaitFinished};
 use crate::codepoints::{
     CipherSuiteId, ExtensionType, NamedGroup, ProtocolVersion, SignatureScheme,
 };
 use crate::config::ClientConfig;
 use crate::crypto::{CipherSuite, KeyPair};
 use crate::error::{Error, NoOverlap, Violation};
-use crate::handshake::{Effect, Effects, Summary, ensure, log_secret};
-use crate::key_schedule::{EarlySecret, HandshakeSecret};
+use crate::handshake::psk::SessionKeeper;
+use crate::handshake::{EarlyData, Effect, Effects, Summary, ensure, log_secret};
+use crate::key_schedule::{EarlySecret, HandshakeSecret, ResumptionSecret};
 use crate::message::{
     EncryptedExtensions, HelloFields, Message, ServerHello, ServerShare, write_client_hello,
 };
 use crate::secret::Secret;
+use crate::session::SessionKey;
 use crate::transcript::Transcript;
+use crate::verify;
 
 /// What every state of a client needs: who it is, whom it talks to, and what it said first.
 pub(crate) struct Client {
@@ -27,6 +31,9 @@ pub(crate) struct Client {
     pub(crate) random: [u8; 32],
     /// Empty without middlebox compatibility.
     legacy_session_id: Vec<u8>,
+    /// What became of early data before ServerHello.
+    early_data: EarlyData,
+    pub(crate) session_key: SessionKey,
     /// Whether change_cipher_spec still has to be sent (RFC 9846 Appendix E.4).
     pub(crate) owes_change_cipher_spec: bool,
     pub(crate) offer: Offer,
@@ -83,19 +90,34 @@ pub(crate) fn start(
         rng.fill(&mut legacy_session_id)?;
     }
     let groups = config.key_shares.clone();
+    let session_key = config.session_key(&name);
+    let offers = psk::offers(&config, &session_key, fx.now);
     let mut client = Client {
+        session_key,
         name,
         alpn,
         random,
         owes_change_cipher_spec: config.middlebox_compatibility,
         legacy_session_id,
+        early_data: EarlyData::NotOffered,
         offer: Offer::default(),
         config,
     };
     let key_pairs = client.generate(&groups)?;
-    let hello = client.hello(&key_pairs, None)?;
+    let early = offers.first().filter(|_| client.config.early_data);
+    let early = early.and_then(|first| Some((first, first.for_early_data(&client.alpn)?)));
+    let mut hello = client.hello(&key_pairs, None, &offers, early.is_some())?;
+    psk::bind(&mut hello, &offers, || None)?;
     fx.push(Effect::Send(hello.clone()));
-    Ok(State::WaitServerHello(WaitServerHello { client, key_pairs, hello, retry: None }))
+    let early = early.map(|(first, session)| client.begin_early_data(first, session, &hello, fx));
+    Ok(State::WaitServerHello(WaitServerHello {
+        client,
+        key_pairs,
+        hello,
+        offers,
+        early,
+        retry: None,
+    }))
 }
 
 impl Client {
@@ -109,8 +131,35 @@ impl Client {
         Ok(key_pairs)
     }
 
-    /// Writes a ClientHello and notes what it offers.
-    fn hello(&mut self, key_pairs: &KeyPairs, cookie: Option<&[u8]>) -> Result<Vec<u8>, Error> {
+    /// RFC 9846 §4.3.10: early data can be sent from here on, under a key that the first offer and `hello` give.
+    fn begin_early_data(
+        &mut self,
+        first: &Offered,
+        session: &Resumed,
+        hello: &[u8],
+        fx: &mut Effects,
+    ) -> EarlyOffer {
+        let suite = session.suite;
+        let transcript = Transcript::new(suite.hash, hello).current();
+        let secret = first.early_secret().client_traffic(&transcript);
+        log_secret(&self.config.common, "CLIENT_EARLY_TRAFFIC_SECRET", &self.random, &secret);
+        // RFC 9846 Appendix E.4: with early data, right after the first ClientHello.
+        if std::mem::take(&mut self.owes_change_cipher_spec) {
+            fx.push(Effect::ChangeCipherSpec);
+        }
+        let max = usize::try_from(session.max_early_data).unwrap_or(usize::MAX);
+        fx.push(Effect::WriteEarlyKey(suite, secret, max));
+        EarlyOffer { suite: suite.id, alpn: session.alpn.clone() }
+    }
+
+    /// Writes a ClientHello and notes what it offers. Its binders are still zeros.
+    fn hello(
+        &mut self,
+        key_pairs: &KeyPairs,
+        cookie: Option<&[u8]>,
+        offers: &[Offered],
+        early_data: bool,
+    ) -> Result<Vec<u8>, Error> {
         let config = &self.config;
         let common = &config.common;
         let authorities = match config.verifier.anchors() {
@@ -132,6 +181,11 @@ impl Client {
             wants_status: config.request_status,
             wants_scts: config.request_scts,
             pad_to_multiple_of: config.hello_padding,
+            psk_modes: psk::modes(config),
+            psks: offers.iter().map(Offered::on_wire).collect(),
+            early_data,
+            ticket_request: config.ticket_request.filter(|_| config.sessions.is_some()),
+            post_handshake_auth: config.post_handshake_auth,
         })?;
         let hello = common.finished_message(hello);
         self.offer = Offer::of(&hello)?;
@@ -175,6 +229,9 @@ pub(crate) struct WaitServerHello {
     key_pairs: KeyPairs,
     /// The ClientHello, to be hashed when the hash is known.
     hello: Vec<u8>,
+    /// The pre-shared keys in it.
+    offers: Vec<Offered>,
+    early: Option<EarlyOffer>,
     /// After HelloRetryRequest.
     retry: Option<Retried>,
 }
@@ -214,7 +271,16 @@ impl WaitServerHello {
         if let Some(group) = group {
             self.key_pairs = self.client.generate(&[group])?;
         }
-        let hello = self.client.hello(&self.key_pairs, retry.cookie)?;
+        // RFC 9846 §4.2.2: early data is over, and keys for another hash are of no use any more.
+        if self.early.take().is_some() {
+            self.client.early_data = EarlyData::Rejected;
+            fx.push(Effect::DropWriteKey);
+            fx.push(Effect::EarlyDataAnswer { accepted: false });
+        }
+        self.offers.retain(|offer| offer.is_for(suite.hash));
+        let mut hello = self.client.hello(&self.key_pairs, retry.cookie, &self.offers, false)?;
+        let before = || Some(Transcript::after_retry(suite.hash, hash.as_ref(), retry.raw));
+        psk::bind(&mut hello, &self.offers, before)?;
         transcript.add(&hello);
         if std::mem::take(&mut self.client.owes_change_cipher_spec) {
             fx.push(Effect::ChangeCipherSpec);
@@ -232,18 +298,28 @@ impl WaitServerHello {
         fx: &mut Effects,
     ) -> Result<State, Error> {
         let suite = self.client.check_hello(hello)?;
-        let Some(ServerShare::Entry(group, share)) = hello.key_share else {
-            return Err(Violation::NoKeyExchange.into());
+        let share = match hello.key_share {
+            Some(ServerShare::Entry(group, share)) => Some((group, share)),
+            _ => None,
         };
+        let any = share.is_some() || hello.selected_identity.is_some();
+        ensure(any, Violation::NoKeyExchange)?;
+        let group = share.map(|(group, _)| group);
         if let Some(retry) = &self.retry {
             // RFC 9846 §4.2.4 and §4.3.8: what HelloRetryRequest fixed is fixed.
             ensure(hello.suite == retry.suite, Violation::RetrySuiteChanged)?;
-            let same_group = retry.group.is_none_or(|asked| asked == group);
+            let same_group = retry.group.is_none() || group.is_none() || retry.group == group;
             ensure(same_group, Violation::RetryGroupChanged)?;
         }
-        let key_pair = self.key_pairs.into_iter().find(|(sent, _)| *sent == group);
-        let (_, key_pair) = key_pair.ok_or(Violation::UnofferedGroup)?;
-        let shared = key_pair.agree(share).map_err(|_| Violation::BadKeyShare)?;
+        let taken = Taken::by_server(&self.client.config, self.offers, hello, suite, group)?;
+        let shared = match share {
+            Some((group, share)) => {
+                let key_pair = self.key_pairs.into_iter().find(|(sent, _)| *sent == group);
+                let (_, key_pair) = key_pair.ok_or(Violation::UnofferedGroup)?;
+                Some(key_pair.agree(share).map_err(|_| Violation::BadKeyShare)?)
+            }
+            None => None,
+        };
 
         let retried = self.retry.is_some();
         let mut transcript = match self.retry {
@@ -252,7 +328,18 @@ impl WaitServerHello {
         };
         transcript.add(hello.raw);
         let client = self.client;
-        let schedule = EarlySecret::without_psk(suite.hash).handshake(&shared);
+        let index = taken.as_ref().map(|taken| taken.index);
+        let mut summary = Summary::new(suite, group, retried);
+        summary.server_name = Some(client.name.clone());
+        summary.early_data = client.early_data;
+        let early_secret = match taken {
+            Some(taken) => taken.apply(&mut summary),
+            None => EarlySecret::without_psk(suite.hash),
+        };
+        let schedule = match &shared {
+            Some(shared) => early_secret.handshake(shared),
+            None => early_secret.handshake_without_exchange(),
+        };
         let hash = transcript.current();
         let (ours, theirs) = (schedule.client_traffic(&hash), schedule.server_traffic(&hash));
         let common = &client.config.common;
@@ -263,12 +350,22 @@ impl WaitServerHello {
         if client.owes_change_cipher_spec {
             fx.push(Effect::ChangeCipherSpecFirst);
         }
-        fx.push(Effect::WriteKey(suite, ours));
+        // RFC 9846 §4.6: early data goes on until the server's Finished, if the server takes it.
+        if self.early.is_none() {
+            fx.push(Effect::WriteKey(suite, ours));
+        }
 
-        let mut summary = Summary::new(suite, group, retried);
-        summary.server_name = Some(client.name.clone());
-        let flow = Flow { client, suite, transcript, schedule, hello_hash: hash, summary };
-        Ok(State::WaitEncryptedExtensions(WaitEncryptedExtensions { flow }))
+        let flow = Flow {
+            client,
+            suite,
+            transcript,
+            schedule,
+            hello_hash: hash,
+            summary,
+            sends_early_data: self.early.is_some(),
+        };
+        let early = self.early;
+        Ok(State::WaitEncryptedExtensions(WaitEncryptedExtensions { flow, early, index }))
     }
 }
 
@@ -281,6 +378,8 @@ pub(crate) struct Flow {
     /// The transcript up to ServerHello, from which the handshake's traffic secrets are derived.
     hello_hash: crate::crypto::HashValue,
     pub(crate) summary: Summary,
+    /// Whether we send under the early key, and owe EndOfEarlyData.
+    pub(crate) sends_early_data: bool,
 }
 
 impl Flow {
@@ -294,6 +393,24 @@ impl Flow {
         self.schedule.server_traffic(&self.hello_hash)
     }
 
+    /// What keeps the tickets of this connection, once it is up.
+    pub(crate) fn keeper(&self, resumption: ResumptionSecret) -> Option<SessionKeeper> {
+        let store = self.client.config.sessions.clone()?;
+        // A connection that rests on an external key has no certificates that a session could rest on.
+        if self.summary.external_psk.is_some() {
+            return None;
+        }
+        Some(SessionKeeper {
+            store,
+            key: self.client.session_key,
+            suite: self.suite.id,
+            resumption,
+            alpn: self.summary.alpn.clone(),
+            server_chain: self.summary.peer_chain.clone(),
+            chain_expiry: verify::expiry(&self.summary.peer_chain),
+        })
+    }
+
     pub(crate) fn schedule(&self) -> &HandshakeSecret {
         &self.schedule
     }
@@ -302,6 +419,9 @@ impl Flow {
 /// Handshake keys are in place; EncryptedExtensions must come next.
 pub(crate) struct WaitEncryptedExtensions {
     flow: Flow,
+    early: Option<EarlyOffer>,
+    /// Which of our pre-shared keys the server took.
+    index: Option<u16>,
 }
 
 impl WaitEncryptedExtensions {
@@ -309,6 +429,7 @@ impl WaitEncryptedExtensions {
     pub(super) fn on_encrypted_extensions(
         mut self,
         message: &EncryptedExtensions<'_>,
+        fx: &mut Effects,
     ) -> Result<State, Error> {
         let offer = &self.flow.client.offer;
         message.extensions.ensure_solicited(|kind| offer.has(kind))?;
@@ -316,10 +437,32 @@ impl WaitEncryptedExtensions {
             // RFC 7301 §3.1: one of those that we offered.
             ensure(offer.alpn.iter().any(|name| name == selected), Violation::BadAlpn)?;
         }
+        // RFC 9846 §4.3.10: early data can only be taken with the first key, and under the parameters it was sent with.
+        let as_sent = self.early.as_ref().is_some_and(|early| {
+            self.index == Some(0)
+                && early.suite == self.flow.suite.id
+                && early.alpn.as_deref() == message.alpn
+        });
+        ensure(!message.early_data || as_sent, Violation::EarlyDataMismatch)?;
 
-        self.flow.transcript.add(message.raw);
-        self.flow.summary.alpn = message.alpn.map(<[u8]>::to_vec);
+        let flow = &mut self.flow;
+        flow.transcript.add(message.raw);
+        flow.summary.alpn = message.alpn.map(<[u8]>::to_vec);
+        if self.early.is_some() {
+            let accepted = message.early_data;
+            flow.summary.early_data =
+                if accepted { EarlyData::Accepted } else { EarlyData::Rejected };
+            fx.push(Effect::EarlyDataAnswer { accepted });
+            if !accepted {
+                flow.sends_early_data = false;
+                fx.push(Effect::WriteKey(flow.suite, flow.client_traffic()));
+            }
+        }
 
-        Ok(State::WaitCertificateRequest(WaitCertificateRequest { flow: self.flow }))
+        // RFC 9846 §4.4.2: a server that took a pre-shared key shows no certificate and asks for none.
+        Ok(match self.index {
+            Some(_) => State::WaitFinished(WaitFinished::without_certificate(self.flow)),
+            None => State::WaitCertificateRequest(WaitCertificateRequest { flow: self.flow }),
+        })
     }
 }

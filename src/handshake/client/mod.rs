@@ -10,6 +10,7 @@
 //!                     ▼
 //!                  WAIT_EE
 //!                     │ EncryptedExtensions
+//!                     ├── with a pre-shared key ──► WAIT_FINISHED
 //!                     ▼
 //!                WAIT_CERT_CR ── CertificateRequest ──► WAIT_CERT
 //!                     │ Certificate ◄──────────────────────┘
@@ -31,6 +32,7 @@
 
 mod auth;
 mod hello;
+mod psk;
 
 pub(crate) use self::auth::{
     WaitCertificate, WaitCertificateRequest, WaitCertificateVerify, WaitFinished, WaitSignature,
@@ -64,7 +66,7 @@ impl State {
             }
             (Self::WaitServerHello(s), M(Message::ServerHello(m))) => s.on_server_hello(&m, fx),
             (Self::WaitEncryptedExtensions(s), M(Message::EncryptedExtensions(m))) => {
-                s.on_encrypted_extensions(&m)
+                s.on_encrypted_extensions(&m, fx)
             }
             (Self::WaitCertificateRequest(s), M(Message::CertificateRequest(m))) => {
                 s.on_certificate_request(&m)

@@ -12,9 +12,11 @@ use crate::handshake::auth::{
     PendingSignature, Side, check_finished, judge, leaf_key, on_certificate, on_certificate_verify,
     send_finished,
 };
+use crate::handshake::post_auth::{self, Asking, PostAuth};
+use crate::handshake::psk::TicketIssuer;
 use crate::handshake::{Effect, Effects, Established, Summary, log_secret};
-use crate::key_schedule::HandshakeSecret;
-use crate::message::{Certificate, CertificateVerify, Finished};
+use crate::key_schedule::{HandshakeSecret, ResumptionSecret};
+use crate::message::{Certificate, CertificateVerify, EndOfEarlyData, Finished};
 use crate::secret::Secret;
 use crate::transcript::Transcript;
 use crate::verify::Verifier;
@@ -29,6 +31,21 @@ pub(crate) struct Flow {
     /// The transcript up to ServerHello, from which the handshake's traffic secrets are derived.
     pub(super) hello_hash: HashValue,
     pub(super) summary: Summary,
+    pub(super) takes_early_data: bool,
+    /// Whether the client can be asked later (RFC 9846 §4.3.6).
+    pub(super) post_handshake_auth: bool,
+    pub(super) grant: Grant,
+}
+
+/// What the client gets to resume with.
+pub(crate) struct Grant {
+    /// Whether the client can resume at all.
+    pub(super) usable: bool,
+    /// How many tickets it gets without asking again.
+    pub(super) count: u8,
+    pub(super) policy: [u8; 32],
+    /// When it last signed, or would have: in seconds since 1970.
+    pub(super) authenticated: u64,
 }
 
 impl Flow {
@@ -59,25 +76,90 @@ pub(crate) struct WaitSignature {
 }
 
 impl WaitSignature {
-    /// RFC 9846 §4.5.2 and §4.5.3: the end of our flight; application data can be sent from here on.
+    /// RFC 9846 §4.5.2: the signature is there, or is to be made with our own key.
     pub(super) fn on_signature(mut self, answer: Answer, fx: &mut Effects) -> Result<State, Error> {
         let flow = &mut self.flow;
         let (common, transcript) = (&flow.config.common, &mut flow.transcript);
         self.signature.finish(common, transcript, &mut flow.summary, answer, fx)?;
-        let traffic_secret = flow.schedule.server_traffic(&flow.hello_hash);
-        send_finished(common, transcript, &traffic_secret, fx)?;
-        let server_hash = transcript.current();
-        let ours = flow.schedule.main().server_traffic(&server_hash);
-        log_secret(common, "SERVER_TRAFFIC_SECRET_0", &flow.client_random, &ours);
-        fx.push(Effect::WriteKey(flow.suite, ours));
 
-        let flow = self.flow;
+        self.flow.finish_flight(fx)
+    }
+}
+
+impl Flow {
+    /// RFC 9846 §4.5.3: the end of our flight; application data can be sent from here on.
+    pub(super) fn finish_flight(mut self, fx: &mut Effects) -> Result<State, Error> {
+        let common = &self.config.common;
+        let traffic_secret = self.schedule.server_traffic(&self.hello_hash);
+        send_finished(common, &mut self.transcript, &traffic_secret, fx)?;
+        let server_hash = self.transcript.current();
+        let ours = self.schedule.main().server_traffic(&server_hash);
+        log_secret(common, "SERVER_TRAFFIC_SECRET_0", &self.client_random, &ours);
+        fx.push(Effect::WriteKey(self.suite, ours));
+        if self.takes_early_data {
+            fx.push(Effect::HalfRtt(Box::new(self.summary.clone())));
+            return Ok(State::WaitEndOfEarlyData(WaitEndOfEarlyData { flow: self, server_hash }));
+        }
+        let by_certificate = !self.summary.resumed && self.summary.external_psk.is_none();
+        let flow = self;
         Ok(match &flow.config.client_auth {
-            ClientAuth::None => State::WaitFinished(WaitFinished { flow, server_hash }),
-            ClientAuth::Optional(_) | ClientAuth::Required(_) => {
+            ClientAuth::Optional(_) | ClientAuth::Required(_) if by_certificate => {
                 State::WaitCertificate(WaitCertificate { flow, server_hash })
             }
+            _ => State::WaitFinished(WaitFinished { flow, server_hash }),
         })
+    }
+}
+
+impl Flow {
+    /// RFC 9846 §4.7.1: the tickets that the client gets at once, and what it takes to issue more.
+    fn grant_tickets(
+        self,
+        resumption: ResumptionSecret,
+        fx: &mut Effects,
+    ) -> Result<(Summary, Option<TicketIssuer>), Error> {
+        // An external key needs no tickets: both sides have it already, and its owner decides how long.
+        if !self.grant.usable
+            || self.config.tickets.is_none()
+            || self.summary.external_psk.is_some()
+        {
+            return Ok((self.summary, None));
+        }
+        let mut issuer = TicketIssuer {
+            config: self.config,
+            suite: self.suite,
+            resumption,
+            policy: self.grant.policy,
+            client_chain: self.summary.peer_chain.clone(),
+            authenticated: self.grant.authenticated,
+            next: 0,
+        };
+        for _ in 0..self.grant.count {
+            if let Some(message) = issuer.issue(fx.now)? {
+                fx.push(Effect::Send(message));
+            }
+        }
+        Ok((self.summary, Some(issuer)))
+    }
+}
+
+/// Early data comes, until the client says that it ends.
+pub(crate) struct WaitEndOfEarlyData {
+    flow: Flow,
+    server_hash: HashValue,
+}
+
+impl WaitEndOfEarlyData {
+    /// RFC 9846 §4.6: the client's next record is under its handshake key.
+    pub(super) fn on_end_of_early_data(
+        mut self,
+        message: &EndOfEarlyData<'_>,
+        fx: &mut Effects,
+    ) -> Result<State, Error> {
+        self.flow.transcript.add(message.raw);
+        fx.push(Effect::ReadKey(self.flow.suite, self.flow.client_traffic()));
+        let (flow, server_hash) = (self.flow, self.server_hash);
+        Ok(State::WaitFinished(WaitFinished { flow, server_hash }))
     }
 }
 
@@ -100,16 +182,16 @@ impl WaitCertificate {
             ExtensionType::signed_certificate_timestamp => config.request_scts,
             _ => false,
         };
-        let peer = on_certificate(&config.common, message, None, was_asked)?;
+        let peer = on_certificate(&config.common, message, &[], None, was_asked)?;
         let verifier = match (&config.client_auth, peer.chain.is_empty()) {
             (ClientAuth::Required(_), true) => return Err(Violation::NoClientCertificate.into()),
-            (ClientAuth::Optional(_) | ClientAuth::None, true) => {
+            (_, true) => {
                 self.flow.transcript.add(message.raw);
                 let (flow, server_hash) = (self.flow, self.server_hash);
                 return Ok(State::WaitFinished(WaitFinished { flow, server_hash }));
             }
             (ClientAuth::Optional(verifier) | ClientAuth::Required(verifier), false) => verifier,
-            (ClientAuth::None, false) => {
+            (ClientAuth::None | ClientAuth::OnRequest(_), false) => {
                 return Err(Error::unexpected("WAIT_FINISHED", "Certificate"));
             }
         };
@@ -211,7 +293,18 @@ impl WaitFinished {
         log_secret(common, "EXPORTER_SECRET", &flow.client_random, exporter.secret());
         fx.push(Effect::PeerFinished);
         fx.push(Effect::ReadKey(flow.suite, theirs));
-        fx.push(Effect::Complete(Box::new(Established { summary: self.flow.summary, exporter })));
+        let resumption = main.resumption(&flow.transcript.current());
+        let may_ask = post_auth::can_ask(&flow.config, flow.post_handshake_auth, &flow.summary);
+        let post_auth = may_ask
+            .then(|| PostAuth::Server(Asking::new(flow.config.clone(), flow.transcript.fork())));
+        let (summary, issuer) = self.flow.grant_tickets(resumption, fx)?;
+        fx.push(Effect::Complete(Box::new(Established {
+            summary,
+            exporter,
+            issuer,
+            keeper: None,
+            post_auth,
+        })));
 
         Ok(State::Connected)
     }

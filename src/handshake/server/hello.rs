@@ -1,25 +1,18 @@
-//! The server's hellos (RFC 9846 §4.2): check ClientHello, *choose* everything, then *emit* the first flight, or ask for
-//! another ClientHello.
+//! The server's hellos (RFC 9846 §4.2): check ClientHello, ask the application what it wants to be asked, *choose*
+//! everything, then *emit* the first flight, or ask for another ClientHello.
 
 use std::sync::Arc;
 
-use pki_types::ServerName;
-
 use super::State;
-use super::auth::Flow;
-use crate::codepoints::{CipherSuiteId, NamedGroup, ProtocolVersion, SignatureScheme};
-use crate::config::{ClientAuth, ServerConfig, ServerNamePolicy};
-use crate::credential::Credential;
-use crate::crypto::{CipherSuite, HashValue};
+use super::choose::Parameters;
+use super::emit::{Flight, emit};
+use super::psk::{self, Chosen, Terms};
+use crate::codepoints::{NamedGroup, ProtocolVersion};
+use crate::config::ServerConfig;
 use crate::decision::{Answer, Choice, Question};
 use crate::error::{Error, NoOverlap, Violation};
-use crate::handshake::auth::{PendingSignature, Side, Wishes, choose_credential, send_certificate};
-use crate::handshake::{Effect, Effects, Summary, ensure, log_secret};
-use crate::key_schedule::EarlySecret;
-use crate::message::{
-    ClientHello, ClientHelloView, EncryptedFields, write_certificate_request,
-    write_encrypted_extensions, write_hello_retry_request, write_server_hello,
-};
+use crate::handshake::{Effect, Effects, ensure};
+use crate::message::{ClientHello, ClientHelloView, write_hello_retry_request};
 use crate::retry::Retry;
 use crate::transcript::Transcript;
 
@@ -86,32 +79,210 @@ fn proceed(
         let next = WaitSecondClientHello { config: config.clone(), choice, retry };
         return next.take_up(hello, fx);
     }
-    let plan = Plan::choose(&config, &choice, hello, None)?;
-    if hello.offers_early_data {
-        fx.push(Effect::SkipEarlyData);
-    }
-    match hello.share_for(plan.group) {
-        Some(share) => {
-            let transcript = Transcript::new(plan.suite.hash, hello.raw);
-            emit(config, plan, hello, share, transcript, false, fx)
+    Pending { config, choice, retry: None }.go_on(hello, fx)
+}
+
+/// A ClientHello that will be answered with a ServerHello, unless it has to come again.
+pub(super) struct Pending {
+    pub(super) config: Arc<ServerConfig>,
+    pub(super) choice: Choice,
+    pub(super) retry: Option<Retry>,
+}
+
+impl Pending {
+    fn go_on(self, hello: &ClientHello<'_>, fx: &mut Effects) -> Result<State, Error> {
+        let parameters = self.parameters(hello)?;
+        if let Some(group) = parameters.group
+            && hello.share_for(group).is_none()
+        {
+            if hello.offers_early_data {
+                fx.push(Effect::SkipEarlyData(skipped(&self.config)));
+            }
+            return ask_again(self, &parameters, group, hello, fx);
         }
-        None => ask_again(config, choice, &plan, hello, fx),
+        if self.config.common.ask.psk
+            && psk::is_possible(&self.config, hello)
+            && let Some(psks) = &hello.psks
+        {
+            let identities = psks.identities.iter().map(|offered| offered.identity.to_vec());
+            fx.push(Effect::Ask(Question::Psk(identities.collect())));
+            let hello = ClientHelloView::new(hello);
+            return Ok(State::WaitPsk(WaitPsk { pending: self, hello }));
+        }
+        self.with_psk_answer(hello, parameters, Answer::UseConfig, fx)
     }
+
+    fn parameters(&self, hello: &ClientHello<'_>) -> Result<Parameters, Error> {
+        let config = &self.config;
+        let alone = psk::is_possible(config, hello) && psk::uses_psk_alone(config, hello);
+        Parameters::choose(config, &self.choice, hello, self.retry.as_ref(), alone)
+    }
+
+    /// RFC 9846 §4.3.11: chooses a key, and checks its binder before anything else is done with it.
+    fn with_psk_answer(
+        self,
+        hello: &ClientHello<'_>,
+        parameters: Parameters,
+        answer: Answer,
+        fx: &mut Effects,
+    ) -> Result<State, Error> {
+        let config = &self.config;
+        let terms = self.terms(hello, &parameters, fx);
+        let psks = hello.psks.as_ref().filter(|_| psk::is_possible(config, hello));
+        let chosen = match psks {
+            Some(psks) => psk::from_answer(config, psks, &terms, answer)?,
+            None => None,
+        };
+        psk::check_policy(config, chosen.as_ref())?;
+        let (Some(chosen), Some(psks)) = (chosen, psks) else {
+            // RFC 9846 §9.2: without a pre-shared key the rest has to be there.
+            ensure(hello.key_shares.is_some(), Violation::MissingKeyShare)?;
+            if parameters.group.is_none() {
+                return self.without_psk(hello, fx);
+            }
+            return self.emit(hello, parameters, None, false, fx);
+        };
+        let before = self.transcript_before(hello)?;
+        psk::check_binder(&chosen, hello, psks, parameters.suite, before)?;
+
+        let Some(flight) = psk::early_data_flight(config, hello, psks, &chosen, &terms) else {
+            return self.emit(hello, parameters, Some(chosen), false, fx);
+        };
+        if config.common.ask.early_data {
+            fx.push(Effect::Ask(Question::EarlyData(flight)));
+            let hello = ClientHelloView::new(hello);
+            return Ok(State::WaitEarlyData(WaitEarlyData { pending: self, hello, chosen }));
+        }
+        let first = psk::is_first(config, &chosen, &flight, fx.now);
+        self.emit(hello, parameters, Some(chosen), first, fx)
+    }
+
+    /// The client wanted a key to stand alone, which turned out to be none of ours: a full handshake, with a group.
+    fn without_psk(self, hello: &ClientHello<'_>, fx: &mut Effects) -> Result<State, Error> {
+        let Self { config, choice, retry } = &self;
+        let parameters = Parameters::choose(config, choice, hello, retry.as_ref(), false)?;
+        match parameters.group {
+            Some(group) if retry.is_none() && hello.share_for(group).is_none() => {
+                if hello.offers_early_data {
+                    fx.push(Effect::SkipEarlyData(skipped(config)));
+                }
+                ask_again(self, &parameters, group, hello, fx)
+            }
+            _ => self.emit(hello, parameters, None, false, fx),
+        }
+    }
+
+    fn terms(&self, hello: &ClientHello<'_>, parameters: &Parameters, fx: &Effects) -> Terms {
+        let policy = self.config.policy(hello.server_name, parameters.alpn.as_deref());
+        Terms { suite: parameters.suite, policy, now: fx.now }
+    }
+
+    /// The transcript before this ClientHello, if it is the second one.
+    fn transcript_before(&self, hello: &ClientHello<'_>) -> Result<Option<Transcript>, Error> {
+        let Some(retry) = &self.retry else { return Ok(None) };
+        let message = retry_message(&self.config, retry, hello.legacy_session_id)?;
+        let first = retry.client_hello.as_ref();
+        Ok(Some(Transcript::after_retry(retry.suite.hash, first, &message)))
+    }
+
+    fn emit(
+        self,
+        hello: &ClientHello<'_>,
+        parameters: Parameters,
+        chosen: Option<Chosen>,
+        takes_early_data: bool,
+        fx: &mut Effects,
+    ) -> Result<State, Error> {
+        let transcript = match self.transcript_before(hello)? {
+            Some(mut transcript) => {
+                transcript.add(hello.raw);
+                transcript
+            }
+            None => Transcript::new(parameters.suite.hash, hello.raw),
+        };
+        let terms = self.terms(hello, &parameters, fx);
+        if hello.offers_early_data && !takes_early_data {
+            fx.push(Effect::SkipEarlyData(skipped(&self.config)));
+        }
+        let flight = Flight {
+            config: self.config,
+            choice: self.choice,
+            parameters,
+            chosen,
+            takes_early_data,
+            policy: terms.policy,
+            retried: self.retry.is_some(),
+        };
+        emit(flight, hello, transcript, fx)
+    }
+}
+
+/// The application says which pre-shared key it is.
+pub(crate) struct WaitPsk {
+    pending: Pending,
+    hello: ClientHelloView,
+}
+
+impl WaitPsk {
+    pub(super) fn on_psk(self, answer: Answer, fx: &mut Effects) -> Result<State, Error> {
+        let hello = self.hello.hello()?;
+        let parameters = self.pending.parameters(&hello)?;
+        self.pending.with_psk_answer(&hello, parameters, answer, fx)
+    }
+}
+
+/// The application says whether the first flight is one that was never seen.
+pub(crate) struct WaitEarlyData {
+    pending: Pending,
+    hello: ClientHelloView,
+    chosen: Chosen,
+}
+
+impl WaitEarlyData {
+    pub(super) fn on_early_data(self, answer: Answer, fx: &mut Effects) -> Result<State, Error> {
+        let hello = self.hello.hello()?;
+        let parameters = self.pending.parameters(&hello)?;
+        let takes = match answer {
+            Answer::Accept => true,
+            Answer::Decline => false,
+            Answer::Refuse(alert) => return Err(Error::Refused(alert)),
+            // The answer may be late: what was fresh when the question was asked need not be so any more.
+            _ => {
+                let config = &self.pending.config;
+                let terms = self.pending.terms(&hello, &parameters, fx);
+                let psks = hello.psks.as_ref();
+                let flight = psks.and_then(|psks| {
+                    psk::early_data_flight(config, &hello, psks, &self.chosen, &terms)
+                });
+                flight.is_some_and(|flight| psk::is_first(config, &self.chosen, &flight, fx.now))
+            }
+        };
+        self.pending.emit(&hello, parameters, Some(self.chosen), takes, fx)
+    }
+}
+
+/// How much early data a server has to drop when it does not take it (RFC 9846 §4.3.10): what its tickets allow, in
+/// records that need not be full.
+fn skipped(config: &ServerConfig) -> usize {
+    let max = config.early_data.as_ref().map_or(0, |(_, max)| *max);
+    usize::try_from(max).unwrap_or(usize::MAX).saturating_mul(2)
 }
 
 /// RFC 9846 §4.2.4: sends HelloRetryRequest.
 fn ask_again(
-    config: Arc<ServerConfig>,
-    choice: Choice,
-    plan: &Plan,
+    pending: Pending,
+    parameters: &Parameters,
+    group: NamedGroup,
     hello: &ClientHello<'_>,
     fx: &mut Effects,
 ) -> Result<State, Error> {
+    let Pending { config, choice, .. } = pending;
+    let hash = parameters.suite.hash;
     let mut retry = Retry {
-        suite: plan.suite,
-        group: plan.group,
-        client_hello: plan.suite.hash.digest(hello.raw),
-        invariants: plan.suite.hash.digest(&hello.invariants()),
+        suite: parameters.suite,
+        group,
+        client_hello: hash.digest(hello.raw),
+        invariants: hash.digest(&hello.invariants()),
         cookie: None,
     };
     if let Some(key) = &config.cookie_key {
@@ -170,16 +341,10 @@ impl WaitSecondClientHello {
         ensure(unchanged, Violation::ChangedClientHello)?;
         ensure(!hello.offers_early_data, Violation::EarlyDataAfterRetry)?;
         let shares = hello.key_shares.as_deref().unwrap_or_default();
-        let &[(group, share)] = shares else {
-            return Err(Violation::RetryIgnored.into());
-        };
-        ensure(group == retry.group, Violation::RetryIgnored)?;
-        let plan = Plan::choose(&config, &choice, hello, Some(&retry))?;
+        let only_ours = matches!(shares, [(group, _)] if *group == retry.group);
+        ensure(only_ours, Violation::RetryIgnored)?;
 
-        let message = retry_message(&config, &retry, hello.legacy_session_id)?;
-        let mut transcript = Transcript::after_retry(hash, retry.client_hello.as_ref(), &message);
-        transcript.add(hello.raw);
-        emit(config, plan, hello, share, transcript, true, fx)
+        Pending { config, choice, retry: Some(retry) }.go_on(hello, fx)
     }
 }
 
@@ -198,11 +363,16 @@ fn check_hello(hello: &ClientHello<'_>) -> Result<(), Error> {
     ensure(hello.legacy_version == ProtocolVersion::TLSv1_2, Violation::LegacyVersion)?;
     ensure(hello.legacy_compression_methods == [0], Violation::LegacyCompression)?;
     // RFC 9846 §9.2
-    let has_modes = hello.has(crate::codepoints::ExtensionType::psk_key_exchange_modes);
-    ensure(!hello.offers_psk || has_modes, Violation::MissingPskModes)?;
-    ensure(hello.schemes.is_some(), Violation::MissingSignatureAlgorithms)?;
-    let groups = hello.groups.ok_or(Violation::MissingSupportedGroups)?;
-    let shares = hello.key_shares.as_deref().ok_or(Violation::MissingKeyShare)?;
+    let psk = hello.psks.is_some();
+    ensure(!psk || hello.psk_modes.is_some(), Violation::MissingPskModes)?;
+    ensure(psk || hello.schemes.is_some(), Violation::MissingSignatureAlgorithms)?;
+    let groups = match (hello.groups, hello.key_shares.is_some()) {
+        (Some(groups), true) => groups,
+        (Some(_), false) => return Err(Violation::MissingKeyShare.into()),
+        (None, false) if psk => return Ok(()),
+        (None, _) => return Err(Violation::MissingSupportedGroups.into()),
+    };
+    let shares = hello.key_shares.as_deref().unwrap_or_default();
 
     // RFC 9846 §4.3.8. Sorted, so that long lists cost n log n.
     let mut groups: Vec<u16> = groups.iter().collect();
@@ -213,205 +383,4 @@ fn check_hello(hello: &ClientHello<'_>) -> Result<(), Error> {
     ensure(!twice, Violation::DuplicateKeyShare)?;
     let listed = shared.iter().all(|group| groups.binary_search(group).is_ok());
     ensure(listed, Violation::KeyShareNotInGroups)
-}
-
-/// Everything that a server decides.
-struct Plan {
-    suite: &'static CipherSuite,
-    group: NamedGroup,
-    /// Whether we would rather have had another group (RFC 9846 §4.3.7).
-    prefers_another_group: bool,
-    alpn: Option<Vec<u8>>,
-    credential: Arc<Credential>,
-    scheme: SignatureScheme,
-    /// Whether the credential was chosen by the client's name.
-    by_name: bool,
-}
-
-impl Plan {
-    /// RFC 9846 §4.2.1: suite, group and signature are independent. After a retry the first two are fixed.
-    fn choose(
-        config: &ServerConfig,
-        choice: &Choice,
-        hello: &ClientHello<'_>,
-        retry: Option<&Retry>,
-    ) -> Result<Self, Error> {
-        let suite = match retry {
-            Some(retry) => retry.suite,
-            None => choose_suite(config, hello)?,
-        };
-        let group = match retry {
-            Some(retry) => retry.group,
-            None => choose_group(config, hello)?,
-        };
-        let alpn = choose_protocol(choice.alpn.as_ref().unwrap_or(&config.common.alpn), hello)?;
-        let wishes = Wishes {
-            schemes: hello.schemes.unwrap_or_default().iter().map(SignatureScheme).collect(),
-            certificate_schemes: hello
-                .certificate_schemes
-                .map(|list| list.iter().map(SignatureScheme).collect()),
-            authorities: hello.authorities.iter().map(|name| name.to_vec()).collect(),
-            name: hello.dns_name().map(|name| ServerName::DnsName(name.to_owned())),
-        };
-        let chosen = match &choice.credential {
-            Some(credential) => {
-                choose_credential(&config.common, std::slice::from_ref(credential), &wishes)
-            }
-            None => {
-                check_server_name(config, hello, &wishes)?;
-                choose_credential(&config.common, &config.credentials, &wishes)
-            }
-        };
-        let (credential, scheme, by_name) =
-            chosen.ok_or(NoOverlap::SignatureScheme(wishes.schemes))?;
-        let prefers_another_group = config.common.groups.first() != Some(&group);
-        Ok(Self { suite, group, prefers_another_group, alpn, credential, scheme, by_name })
-    }
-}
-
-/// Ours decide, but a client that prefers ChaCha20 to all of them has no fast AES, and gets it.
-fn choose_suite(
-    config: &ServerConfig,
-    hello: &ClientHello<'_>,
-) -> Result<&'static CipherSuite, Error> {
-    let common = &config.common;
-    let first = hello.suites.iter().find_map(|id| common.suite(CipherSuiteId(id)));
-    if let Some(suite) = first
-        && suite.id == CipherSuiteId::TLS_CHACHA20_POLY1305_SHA256
-    {
-        return Ok(suite);
-    }
-    let ours = common.suites.iter().copied();
-    let offered = |suite: &&CipherSuite| hello.suites.iter().any(|id| id == suite.id.0);
-    let offers = || hello.suites.iter().map(CipherSuiteId).collect();
-    Ok({ ours }.find(offered).ok_or_else(|| NoOverlap::CipherSuite(offers()))?)
-}
-
-/// A post-quantum group if there is a common one, whatever it costs; beyond that, our order among those for which there
-/// is a share already, and only then a group that costs another round trip.
-fn choose_group(config: &ServerConfig, hello: &ClientHello<'_>) -> Result<NamedGroup, Error> {
-    let offered: Vec<NamedGroup> =
-        hello.groups.unwrap_or_default().iter().map(NamedGroup).collect();
-    let common: Vec<NamedGroup> =
-        config.common.groups.iter().filter(|group| offered.contains(group)).copied().collect();
-    let quantum = common.iter().any(|group| group.is_post_quantum());
-    let eligible = || common.iter().copied().filter(|group| group.is_post_quantum() == quantum);
-    let shared = eligible().find(|group| hello.share_for(*group).is_some());
-    Ok(shared.or(eligible().next()).ok_or(NoOverlap::Group(offered))?)
-}
-
-/// RFC 7301 §3.2: our order decides. Without a list on one side there is no ALPN.
-fn choose_protocol(ours: &[Vec<u8>], hello: &ClientHello<'_>) -> Result<Option<Vec<u8>>, Error> {
-    match &hello.alpn {
-        Some(theirs) if !ours.is_empty() => {
-            let chosen = ours.iter().find(|name| theirs.contains(&name.as_slice()));
-            Ok(Some(chosen.ok_or(NoOverlap::Alpn)?.clone()))
-        }
-        _ => Ok(None),
-    }
-}
-
-/// RFC 6066 §3: what the configuration says about names that are not there, or that it has no credential for.
-fn check_server_name(
-    config: &ServerConfig,
-    hello: &ClientHello<'_>,
-    wishes: &Wishes,
-) -> Result<(), Error> {
-    if config.credentials.is_empty() {
-        return Err(NoOverlap::Credential.into());
-    }
-    match (config.server_name, hello.server_name) {
-        // RFC 9846 §9.2
-        (ServerNamePolicy::Require, None) => Err(Violation::MissingServerName.into()),
-        (ServerNamePolicy::Require | ServerNamePolicy::Match, Some(_)) => {
-            let named = |name| config.credentials.iter().any(|c| c.is_for(name));
-            ensure(wishes.name.as_ref().is_some_and(named), Violation::UnrecognizedName)
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Sends the first flight as far as the signature.
-fn emit(
-    config: Arc<ServerConfig>,
-    plan: Plan,
-    hello: &ClientHello<'_>,
-    share: &[u8],
-    mut transcript: Transcript,
-    retried: bool,
-    fx: &mut Effects,
-) -> Result<State, Error> {
-    let common = &config.common;
-    let rng = &*common.provider.rng;
-    let mut random = [0; 32];
-    rng.fill(&mut random)?;
-    let group = common.group(plan.group).ok_or(Violation::RetryIgnored)?;
-    let (own_share, shared) = group.respond(rng, share).map_err(|_| Violation::BadKeyShare)?;
-    let (suite, session_id) = (plan.suite, hello.legacy_session_id);
-    let message = write_server_hello(&random, session_id, suite.id, plan.group, &own_share)?;
-    fx.send(common, &mut transcript, message);
-    // RFC 9846 Appendix E.4: right after the server's first message, which a retry has sent before.
-    if !session_id.is_empty() && !retried {
-        fx.push(Effect::ChangeCipherSpec);
-    }
-
-    let schedule = EarlySecret::without_psk(suite.hash).handshake(&shared);
-    let hello_hash: HashValue = transcript.current();
-    let ours = schedule.server_traffic(&hello_hash);
-    let theirs = schedule.client_traffic(&hello_hash);
-    log_secret(common, "CLIENT_HANDSHAKE_TRAFFIC_SECRET", hello.random, &theirs);
-    log_secret(common, "SERVER_HANDSHAKE_TRAFFIC_SECRET", hello.random, &ours);
-    fx.push(Effect::WriteKey(suite, ours));
-    fx.push(Effect::ReadKey(suite, theirs));
-
-    let message = write_encrypted_extensions(&EncryptedFields {
-        server_name: plan.by_name,
-        groups: plan.prefers_another_group.then_some(&common.groups[..]),
-        alpn: plan.alpn.as_deref(),
-    })?;
-    fx.send(common, &mut transcript, message);
-    send_certificate_request(&config, &mut transcript, fx)?;
-    let wants = (hello.wants_status, hello.wants_scts);
-    send_certificate(common, &mut transcript, Some(&plan.credential), wants, fx)?;
-    let signature = PendingSignature::new(Side::Server, plan.credential, plan.scheme, &transcript);
-
-    let mut summary = Summary::new(suite, plan.group, retried);
-    summary.alpn = plan.alpn;
-    summary.server_name = hello.dns_name().map(|name| ServerName::DnsName(name.to_owned()));
-    let flow = Flow {
-        config,
-        suite,
-        client_random: *hello.random,
-        transcript,
-        schedule,
-        hello_hash,
-        summary,
-    };
-    flow.sign(signature, fx)
-}
-
-/// RFC 9846 §4.4.2: asks the client who it is, if we want to know.
-fn send_certificate_request(
-    config: &ServerConfig,
-    transcript: &mut Transcript,
-    fx: &mut Effects,
-) -> Result<(), Error> {
-    let verifier = match &config.client_auth {
-        ClientAuth::None => return Ok(()),
-        ClientAuth::Optional(verifier) | ClientAuth::Required(verifier) => verifier,
-    };
-    let authorities = match verifier.anchors() {
-        Some(anchors) if config.send_authorities => anchors.subjects(),
-        _ => Vec::new(),
-    };
-    let common = &config.common;
-    let message = write_certificate_request(
-        &common.schemes,
-        &common.certificate_schemes,
-        &authorities,
-        config.request_status,
-        config.request_scts,
-    )?;
-    fx.send(common, transcript, message);
-    Ok(())
 }

@@ -8,10 +8,13 @@
 //!                     │
 //!                     ├── no share for our group: HelloRetryRequest ──► WAIT_CH2 ── ClientHello ──┐
 //!                     │◄──────────────────────────────────────────────────────────────────────────┘
+//!                     ▼
+//!            [WAIT_PSK, WAIT_EARLY_DATA] the application knows the ticket, and whether the flight is new
 //!                     │ ServerHello: handshake keys; EncryptedExtensions, CertificateRequest, Certificate
 //!                     ▼
-//!              [WAIT_SIGNATURE] somebody else signs
+//!              [WAIT_SIGNATURE] somebody else signs (not with a pre-shared key)
 //!                     │ CertificateVerify, Finished: application key to send
+//!                     ├── early data taken: WAIT_EOED ── EndOfEarlyData ──► WAIT_FINISHED
 //!                     ├─────────────────┐ no client authentication
 //!                     ▼                 │
 //!                 WAIT_CERT ────────────┤ empty Certificate
@@ -30,12 +33,18 @@
 //! ```
 
 mod auth;
+mod choose;
+mod emit;
 mod hello;
+mod psk;
 
 pub(crate) use self::auth::{
-    WaitCertificate, WaitCertificateVerify, WaitFinished, WaitSignature, WaitVerdict,
+    WaitCertificate, WaitCertificateVerify, WaitEndOfEarlyData, WaitFinished, WaitSignature,
+    WaitVerdict,
 };
-pub(crate) use self::hello::{WaitChoice, WaitClientHello, WaitSecondClientHello};
+pub(crate) use self::hello::{
+    WaitChoice, WaitClientHello, WaitEarlyData, WaitPsk, WaitSecondClientHello,
+};
 use super::{Effects, Input};
 use crate::error::Error;
 use crate::message::Message;
@@ -45,7 +54,10 @@ pub(crate) enum State {
     WaitClientHello(WaitClientHello),
     WaitChoice(WaitChoice),
     WaitSecondClientHello(WaitSecondClientHello),
+    WaitPsk(WaitPsk),
+    WaitEarlyData(WaitEarlyData),
     WaitSignature(WaitSignature),
+    WaitEndOfEarlyData(WaitEndOfEarlyData),
     WaitCertificate(WaitCertificate),
     WaitVerdict(WaitVerdict),
     WaitCertificateVerify(WaitCertificateVerify),
@@ -63,7 +75,12 @@ impl State {
             (Self::WaitSecondClientHello(s), M(Message::ClientHello(m))) => {
                 s.on_client_hello(&m, fx)
             }
+            (Self::WaitPsk(s), Answer(answer)) => s.on_psk(answer, fx),
+            (Self::WaitEarlyData(s), Answer(answer)) => s.on_early_data(answer, fx),
             (Self::WaitSignature(s), Answer(answer)) => s.on_signature(answer, fx),
+            (Self::WaitEndOfEarlyData(s), M(Message::EndOfEarlyData(m))) => {
+                s.on_end_of_early_data(&m, fx)
+            }
             (Self::WaitCertificate(s), M(Message::Certificate(m))) => s.on_certificate(&m, fx),
             (Self::WaitVerdict(s), Answer(answer)) => s.on_verdict(answer, fx),
             (Self::WaitCertificateVerify(s), M(Message::CertificateVerify(m))) => {
@@ -80,7 +97,10 @@ impl State {
             Self::WaitClientHello(_) => "START",
             Self::WaitChoice(_) => "WAIT_CHOICE",
             Self::WaitSecondClientHello(_) => "WAIT_CH2",
+            Self::WaitPsk(_) => "WAIT_PSK",
+            Self::WaitEarlyData(_) => "WAIT_EARLY_DATA",
             Self::WaitSignature(_) => "WAIT_SIGNATURE",
+            Self::WaitEndOfEarlyData(_) => "WAIT_EOED",
             Self::WaitCertificate(_) => "WAIT_CERT",
             Self::WaitVerdict(_) => "WAIT_VERDICT",
             Self::WaitCertificateVerify(_) => "WAIT_CV",

@@ -1,0 +1,328 @@
+//! Client authentication after the handshake (RFC 9846 §4.7.2): the server asks at any time, and the client answers with
+//! Certificate, CertificateVerify and Finished in one piece.
+//!
+//! ```text
+//!   client   CertificateRequest ──► Certificate, [WAIT_SIGNATURE], CertificateVerify, Finished
+//!
+//!   server   CertificateRequest is out (several may be)
+//!               │ Certificate ───────── empty ────────────────┐
+//!               ▼                                             │
+//!         [WAIT_VERDICT] ──► WAIT_CV ── CertificateVerify ──► WAIT_FINISHED ── Finished ──► the client is known
+//! ```
+//!
+//! Each exchange has the handshake for its transcript, and none of the other exchanges (RFC 9846 §4.1).
+
+use std::sync::Arc;
+
+use crate::codepoints::{ExtensionType, SignatureScheme};
+use crate::config::{ClientAuth, ClientConfig, Common, ServerConfig};
+use crate::decision::{Answer, PeerCertificates, Question};
+use crate::error::{Error, Misuse, Violation};
+use crate::handshake::auth::{
+    PendingSignature, Side, Wishes, check_finished, choose_credential, judge, leaf_key,
+    on_certificate, on_certificate_verify, send_certificate, send_finished,
+};
+use crate::handshake::{Effect, Effects, Summary};
+use crate::message::{CertificateRequest, Message, write_certificate_request};
+use crate::secret::Secret;
+use crate::transcript::Transcript;
+use crate::verify::Verifier;
+
+/// What a connection needs to authenticate its client later.
+pub(crate) enum PostAuth {
+    Client(Answering),
+    Server(Asking),
+}
+
+impl PostAuth {
+    /// Whether this message belongs here. While an exchange is under way, everything does: it has to come in one piece.
+    pub(crate) fn takes(&self, message: &Message<'_>) -> bool {
+        match self {
+            Self::Client(_) => matches!(message, Message::CertificateRequest(_)),
+            Self::Server(asking) => {
+                asking.is_under_way() || matches!(message, Message::Certificate(_))
+            }
+        }
+    }
+
+    /// Whether the client has begun to answer, so that nothing else may come in between (RFC 9846 §4.7.2).
+    pub(crate) fn is_under_way(&self) -> bool {
+        matches!(self, Self::Server(asking) if asking.is_under_way())
+    }
+
+    /// Whether the connection can go on without it: a client has promised to answer, a server need not ask.
+    pub(crate) fn check_movable(&self) -> Result<(), Misuse> {
+        match self {
+            Self::Client(_) => Err(Misuse::NotMovable),
+            Self::Server(asking) if asking.open.is_empty() && !asking.is_under_way() => Ok(()),
+            Self::Server(_) => Err(Misuse::Busy),
+        }
+    }
+
+    /// Takes a message. `client_secret` is the client's present traffic secret, with which its Finished is made.
+    pub(crate) fn on_message(
+        &mut self,
+        message: &Message<'_>,
+        client_secret: &Secret,
+        summary: &mut Summary,
+        fx: &mut Effects,
+    ) -> Result<(), Error> {
+        match (self, message) {
+            (Self::Client(answering), Message::CertificateRequest(request)) => {
+                answering.on_request(request, client_secret, summary, fx)
+            }
+            (Self::Client(_), other) => Err(Error::unexpected("CONNECTED", other.name())),
+            (Self::Server(asking), message) => {
+                asking.on_message(message, client_secret, summary, fx)
+            }
+        }
+    }
+
+    /// Takes an answer of the application.
+    pub(crate) fn on_answer(
+        &mut self,
+        answer: Answer,
+        client_secret: &Secret,
+        summary: &mut Summary,
+        fx: &mut Effects,
+    ) -> Result<(), Error> {
+        match self {
+            Self::Client(answering) => answering.on_signature(answer, client_secret, summary, fx),
+            Self::Server(asking) => asking.on_verdict(answer, fx),
+        }
+    }
+}
+
+/// A client that has said that it can be asked.
+pub(crate) struct Answering {
+    config: Arc<ClientConfig>,
+    /// ClientHello to client Finished.
+    transcript: Transcript,
+    /// Certificate is on its way; the signature is not there yet.
+    pending: Option<(Transcript, PendingSignature)>,
+}
+
+impl Answering {
+    pub(crate) fn new(config: Arc<ClientConfig>, transcript: Transcript) -> Self {
+        Self { config, transcript, pending: None }
+    }
+
+    fn on_request(
+        &mut self,
+        request: &CertificateRequest<'_>,
+        client_secret: &Secret,
+        summary: &mut Summary,
+        fx: &mut Effects,
+    ) -> Result<(), Error> {
+        let config = self.config.clone();
+        let common = &config.common;
+        let wishes = Wishes {
+            schemes: request.schemes.iter().map(SignatureScheme).collect(),
+            certificate_schemes: request
+                .certificate_schemes
+                .map(|list| list.iter().map(SignatureScheme).collect()),
+            authorities: request.authorities.iter().map(|name| name.to_vec()).collect(),
+            name: None,
+        };
+        let choice = choose_credential(common, &config.credentials, &wishes);
+
+        let mut transcript = self.transcript.fork();
+        transcript.add(request.raw);
+        let credential = choice.as_ref().map(|(credential, ..)| &**credential);
+        let wants = (request.wants_status, request.wants_scts);
+        send_certificate(common, &mut transcript, request.context, credential, wants, fx)?;
+        let Some((credential, scheme, _)) = choice else {
+            return send_finished(common, &mut transcript, client_secret, fx);
+        };
+        let signature = PendingSignature::new(Side::Client, credential, scheme, &transcript);
+        let ask = signature.must_ask(common);
+        if ask {
+            signature.ask(fx);
+        }
+        self.pending = Some((transcript, signature));
+        match ask {
+            true => Ok(()),
+            false => self.on_signature(Answer::UseConfig, client_secret, summary, fx),
+        }
+    }
+
+    fn on_signature(
+        &mut self,
+        answer: Answer,
+        client_secret: &Secret,
+        summary: &mut Summary,
+        fx: &mut Effects,
+    ) -> Result<(), Error> {
+        let (mut transcript, signature) = self.pending.take().ok_or(Misuse::UnexpectedAnswer)?;
+        let common = &self.config.common;
+        signature.finish(common, &mut transcript, summary, answer, fx)?;
+        send_finished(common, &mut transcript, client_secret, fx)
+    }
+}
+
+/// A server whose client has said that it can be asked.
+pub(crate) struct Asking {
+    config: Arc<ServerConfig>,
+    /// ClientHello to client Finished.
+    transcript: Transcript,
+    /// The contexts of requests that are not answered yet, with the requests.
+    open: Vec<([u8; CONTEXT_LEN], Vec<u8>)>,
+    progress: Progress,
+}
+
+/// Unpredictable, so that a client that has a key for a while cannot sign ahead (RFC 9846 §4.4.2).
+const CONTEXT_LEN: usize = 32;
+/// How many requests can be open.
+const MAX_OPEN: usize = 8;
+
+/// Where the client's answer stands.
+enum Progress {
+    Idle,
+    WaitVerdict(Box<Shown>),
+    WaitCertificateVerify(Box<Shown>),
+    WaitFinished { transcript: Transcript, who: Option<(PeerCertificates, SignatureScheme)> },
+}
+
+/// What the client has shown so far.
+struct Shown {
+    transcript: Transcript,
+    verifier: Verifier,
+    peer: PeerCertificates,
+    spki: Vec<u8>,
+}
+
+impl Asking {
+    pub(crate) fn new(config: Arc<ServerConfig>, transcript: Transcript) -> Self {
+        Self { config, transcript, open: Vec::new(), progress: Progress::Idle }
+    }
+
+    fn is_under_way(&self) -> bool {
+        !matches!(self.progress, Progress::Idle)
+    }
+
+    /// A CertificateRequest with a context of its own.
+    pub(crate) fn request(&mut self) -> Result<Vec<u8>, Error> {
+        let config = self.config.clone();
+        let common = &config.common;
+        let verifier = config.client_auth.verifier().ok_or(Misuse::NoPostHandshakeAuth)?;
+        if self.open.len() >= MAX_OPEN {
+            return Err(Misuse::Busy.into());
+        }
+        let mut context = [0; CONTEXT_LEN];
+        common.provider.rng.fill(&mut context)?;
+        let authorities = match verifier.anchors() {
+            Some(anchors) if config.send_authorities => anchors.subjects(),
+            _ => Vec::new(),
+        };
+        let message = write_certificate_request(
+            &context,
+            &common.schemes,
+            &common.certificate_schemes,
+            &authorities,
+            config.request_status,
+            config.request_scts,
+        )?;
+        let message = common.finished_message(message);
+        self.open.push((context, message.clone()));
+        Ok(message)
+    }
+
+    fn on_message(
+        &mut self,
+        message: &Message<'_>,
+        client_secret: &Secret,
+        summary: &mut Summary,
+        fx: &mut Effects,
+    ) -> Result<(), Error> {
+        let config = self.config.clone();
+        let common: &Common = &config.common;
+        match (std::mem::replace(&mut self.progress, Progress::Idle), message) {
+            (Progress::Idle, Message::Certificate(certificate)) => {
+                // RFC 9846 §4.5.1: the answer names its request, which is answered once.
+                let at = self.open.iter().position(|(context, _)| context == certificate.context);
+                let (context, request) = match at {
+                    Some(at) => self.open.swap_remove(at),
+                    None => return Err(Violation::CertificateContext.into()),
+                };
+                let was_asked = |kind| match kind {
+                    ExtensionType::status_request => config.request_status,
+                    ExtensionType::signed_certificate_timestamp => config.request_scts,
+                    _ => false,
+                };
+                let peer = on_certificate(common, certificate, &context, None, was_asked)?;
+                let spki = leaf_key(&peer)?;
+                let verifier = config.client_auth.verifier().ok_or(Misuse::NoPostHandshakeAuth)?;
+
+                let mut transcript = self.transcript.fork();
+                transcript.add(&request);
+                transcript.add(certificate.raw);
+                if peer.chain.is_empty() {
+                    self.progress = Progress::WaitFinished { transcript, who: None };
+                    return Ok(());
+                }
+                let shown = Shown { transcript, verifier: verifier.clone(), peer, spki };
+                let question = Question::Verdict(shown.peer.clone());
+                self.progress = Progress::WaitVerdict(Box::new(shown));
+                if common.ask.verdict {
+                    fx.push(Effect::Ask(question));
+                    return Ok(());
+                }
+                self.on_verdict(Answer::UseConfig, fx)
+            }
+            (Progress::WaitCertificateVerify(shown), Message::CertificateVerify(proof)) => {
+                let Shown { mut transcript, peer, spki, .. } = *shown;
+                let hash = transcript.current();
+                on_certificate_verify(common, Side::Client, proof, &common.schemes, &spki, &hash)?;
+                transcript.add(proof.raw);
+                let who = Some((peer, proof.scheme));
+                self.progress = Progress::WaitFinished { transcript, who };
+                Ok(())
+            }
+            (Progress::WaitFinished { transcript, who }, Message::Finished(finished)) => {
+                check_finished(&transcript, client_secret, finished)?;
+                let known = who.is_some();
+                if let Some((peer, scheme)) = who {
+                    summary.peer_chain = peer.chain;
+                    summary.peer_ocsp = peer.ocsp;
+                    summary.peer_scts = peer.scts;
+                    summary.peer_scheme = Some(scheme);
+                }
+                fx.push(Effect::ClientAnswered { known });
+                Ok(())
+            }
+            (progress, other) => Err(Error::unexpected(progress.name(), other.name())),
+        }
+    }
+
+    fn on_verdict(&mut self, answer: Answer, fx: &mut Effects) -> Result<(), Error> {
+        match std::mem::replace(&mut self.progress, Progress::Idle) {
+            Progress::WaitVerdict(shown) => {
+                let common = &self.config.common;
+                judge(common, &shown.verifier, Side::Client, &shown.peer, answer, fx.now)?;
+                self.progress = Progress::WaitCertificateVerify(shown);
+                Ok(())
+            }
+            progress => {
+                self.progress = progress;
+                Err(Misuse::UnexpectedAnswer.into())
+            }
+        }
+    }
+}
+
+impl Progress {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Idle => "CONNECTED",
+            Self::WaitVerdict(_) => "WAIT_VERDICT",
+            Self::WaitCertificateVerify(_) => "WAIT_CV",
+            Self::WaitFinished { .. } => "WAIT_FINISHED",
+        }
+    }
+}
+
+/// Whether a server's configuration, and the handshake, allow it to ask (RFC 9846 §4.4.2: not on an external key).
+pub(crate) fn can_ask(config: &ServerConfig, offered: bool, summary: &Summary) -> bool {
+    let wants = !matches!(config.client_auth, ClientAuth::None);
+    offered && wants && summary.external_psk.is_none()
+}

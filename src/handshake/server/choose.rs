@@ -1,0 +1,144 @@
+//! What a server chooses for a ClientHello (RFC 9846 §4.2.1): suite, group, protocol, and what to authenticate with.
+
+use std::sync::Arc;
+
+use pki_types::ServerName;
+
+use crate::codepoints::{CipherSuiteId, NamedGroup, SignatureScheme};
+use crate::config::{ServerConfig, ServerNamePolicy};
+use crate::credential::Credential;
+use crate::crypto::CipherSuite;
+use crate::decision::Choice;
+use crate::error::{Error, NoOverlap, Violation};
+use crate::handshake::auth::{Wishes, choose_credential};
+use crate::handshake::ensure;
+use crate::message::ClientHello;
+use crate::retry::Retry;
+
+/// What does not depend on how the server authenticates. After a retry suite and group are fixed.
+pub(super) struct Parameters {
+    pub(super) suite: &'static CipherSuite,
+    /// `None` if a pre-shared key is to stand alone (RFC 9846 §4.3.9).
+    pub(super) group: Option<NamedGroup>,
+    pub(super) alpn: Option<Vec<u8>>,
+}
+
+impl Parameters {
+    pub(super) fn choose(
+        config: &ServerConfig,
+        choice: &Choice,
+        hello: &ClientHello<'_>,
+        retry: Option<&Retry>,
+        psk_alone: bool,
+    ) -> Result<Self, Error> {
+        let suite = match retry {
+            Some(retry) => retry.suite,
+            None => choose_suite(config, hello)?,
+        };
+        let group = match retry {
+            Some(retry) => Some(retry.group),
+            None if psk_alone => None,
+            None => Some(choose_group(config, hello)?),
+        };
+        let alpn = choose_protocol(choice.alpn.as_ref().unwrap_or(&config.common.alpn), hello)?;
+        Ok(Self { suite, group, alpn })
+    }
+}
+
+/// The certificate that the server shows, and how it signs.
+pub(super) struct Identity {
+    pub(super) credential: Arc<Credential>,
+    pub(super) scheme: SignatureScheme,
+    /// Whether the client's name decided.
+    pub(super) by_name: bool,
+}
+
+impl Identity {
+    /// RFC 9846 §4.5.1.2
+    pub(super) fn choose(
+        config: &ServerConfig,
+        choice: &Choice,
+        hello: &ClientHello<'_>,
+    ) -> Result<Self, Error> {
+        // RFC 9846 §9.2 and §4.3.3: whoever wants a certificate says what it verifies.
+        ensure(hello.schemes.is_some(), Violation::MissingSignatureAlgorithms)?;
+        let wishes = Wishes {
+            schemes: hello.schemes.unwrap_or_default().iter().map(SignatureScheme).collect(),
+            certificate_schemes: hello
+                .certificate_schemes
+                .map(|list| list.iter().map(SignatureScheme).collect()),
+            authorities: hello.authorities.iter().map(|name| name.to_vec()).collect(),
+            name: hello.dns_name().map(|name| ServerName::DnsName(name.to_owned())),
+        };
+        let own = choice.credential.as_ref().map(std::slice::from_ref);
+        if own.is_none() {
+            check_server_name(config, hello, &wishes)?;
+        }
+        let chosen = choose_credential(&config.common, own.unwrap_or(&config.credentials), &wishes);
+        let (credential, scheme, by_name) =
+            chosen.ok_or(NoOverlap::SignatureScheme(wishes.schemes))?;
+        Ok(Self { credential, scheme, by_name })
+    }
+}
+
+/// Ours decide, but a client that prefers ChaCha20 to all of them has no fast AES, and gets it.
+fn choose_suite(
+    config: &ServerConfig,
+    hello: &ClientHello<'_>,
+) -> Result<&'static CipherSuite, Error> {
+    let common = &config.common;
+    let first = hello.suites.iter().find_map(|id| common.suite(CipherSuiteId(id)));
+    if let Some(suite) = first
+        && suite.id == CipherSuiteId::TLS_CHACHA20_POLY1305_SHA256
+    {
+        return Ok(suite);
+    }
+    let ours = common.suites.iter().copied();
+    let offered = |suite: &&CipherSuite| hello.suites.iter().any(|id| id == suite.id.0);
+    let offers = || hello.suites.iter().map(CipherSuiteId).collect();
+    Ok({ ours }.find(offered).ok_or_else(|| NoOverlap::CipherSuite(offers()))?)
+}
+
+/// A post-quantum group if there is a common one, whatever it costs; beyond that, our order among those for which there
+/// is a share already, and only then a group that costs another round trip.
+fn choose_group(config: &ServerConfig, hello: &ClientHello<'_>) -> Result<NamedGroup, Error> {
+    let offered: Vec<NamedGroup> =
+        hello.groups.unwrap_or_default().iter().map(NamedGroup).collect();
+    let common: Vec<NamedGroup> =
+        config.common.groups.iter().filter(|group| offered.contains(group)).copied().collect();
+    let quantum = common.iter().any(|group| group.is_post_quantum());
+    let eligible = || common.iter().copied().filter(|group| group.is_post_quantum() == quantum);
+    let shared = eligible().find(|group| hello.share_for(*group).is_some());
+    Ok(shared.or(eligible().next()).ok_or(NoOverlap::Group(offered))?)
+}
+
+/// RFC 7301 §3.2: our order decides. Without a list on one side there is no ALPN.
+fn choose_protocol(ours: &[Vec<u8>], hello: &ClientHello<'_>) -> Result<Option<Vec<u8>>, Error> {
+    match &hello.alpn {
+        Some(theirs) if !ours.is_empty() => {
+            let chosen = ours.iter().find(|name| theirs.contains(&name.as_slice()));
+            Ok(Some(chosen.ok_or(NoOverlap::Alpn)?.clone()))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// RFC 6066 §3: what the configuration says about names that are not there, or that it has no credential for.
+fn check_server_name(
+    config: &ServerConfig,
+    hello: &ClientHello<'_>,
+    wishes: &Wishes,
+) -> Result<(), Error> {
+    if config.credentials.is_empty() {
+        return Err(NoOverlap::Credential.into());
+    }
+    match (config.server_name, hello.server_name) {
+        // RFC 9846 §9.2
+        (ServerNamePolicy::Require, None) => Err(Violation::MissingServerName.into()),
+        (ServerNamePolicy::Require | ServerNamePolicy::Match, Some(_)) => {
+            let named = |name| config.credentials.iter().any(|c| c.is_for(name));
+            ensure(wishes.name.as_ref().is_some_and(named), Violation::UnrecognizedName)
+        }
+        _ => Ok(()),
+    }
+}
