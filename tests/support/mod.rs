@@ -11,6 +11,7 @@ mod data;
 mod pair;
 mod pki;
 mod random;
+pub mod session;
 pub mod trace;
 
 pub use self::data::{gunzip, hex, json, unhex};
@@ -28,6 +29,12 @@ use sealwire::{ClientConfig, KeyLog, ServerConfig, Verifier};
 /// The moment at which every test begins: 2026-09-21.
 pub fn now() -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(1_790_000_000))
+}
+
+/// So many seconds after [`now`].
+pub fn later(seconds: i64) -> UnixTime {
+    let then = now().as_secs().checked_add_signed(seconds).unwrap();
+    UnixTime::since_unix_epoch(Duration::from_secs(then))
 }
 
 /// The name that the servers of [`pki`] have.

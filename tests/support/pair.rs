@@ -159,6 +159,8 @@ pub struct Side {
     pub inbox: Vec<u8>,
     /// Everything that it ever received: application data.
     pub data: Vec<u8>,
+    /// Everything that it ever received: early data.
+    pub early: Vec<u8>,
     /// What happened, questions left out.
     pub events: Vec<Event>,
     /// The question that is open.
@@ -178,6 +180,7 @@ impl Side {
             taken: 0,
             inbox: Vec::new(),
             data: Vec::new(),
+            early: Vec::new(),
             events: Vec::new(),
             question: None,
             error: None,
@@ -243,6 +246,7 @@ impl Side {
     pub fn step(&mut self, now: UnixTime) -> bool {
         let mut inbox = std::mem::take(&mut self.inbox);
         let before = inbox.len();
+        let mut early = Vec::new();
         let step = self.call(|conn, out| {
             Ok(match conn.read(now, &mut inbox, out)? {
                 Read::NeedMore { need } => {
@@ -255,6 +259,12 @@ impl Side {
                     assert!(!data.is_empty(), "data without bytes");
                     Some((used, data.to_vec()))
                 }
+                Read::EarlyData { used, data } => {
+                    assert!(!data.is_empty(), "early data without bytes");
+                    assert!(!conn.is_connected(), "early data after the handshake");
+                    early = data.to_vec();
+                    Some((used, Vec::new()))
+                }
                 Read::Waiting => {
                     assert!(conn.waiting_for().is_some(), "waits for nothing");
                     None
@@ -263,6 +273,7 @@ impl Side {
             })
         });
         self.inbox = inbox;
+        self.early.extend_from_slice(&early);
         match step {
             Err(_) | Ok(None) => false,
             Ok(Some((usize::MAX, _))) => {

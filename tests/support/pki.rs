@@ -119,6 +119,14 @@ impl Pki {
     pub fn issue(&self, name: &str, kind: Kind) -> Identity {
         leaf(name, kind, &self.intermediate, true)
     }
+
+    /// One that expires when this day begins: year, month, day.
+    pub fn issue_until(&self, name: &str, (year, month, day): (i32, u8, u8)) -> Identity {
+        let until = |params: &mut CertificateParams| {
+            params.not_after = rcgen::date_time_ymd(year, month, day);
+        };
+        leaf_with(name, Kind::P256, &self.intermediate, true, until)
+    }
 }
 
 fn anchors(authority: &Authority) -> TrustAnchors {
@@ -135,6 +143,16 @@ fn authority(name: &str) -> CertificateParams {
 }
 
 fn leaf(name: &str, kind: Kind, issuer: &Authority, with_issuer: bool) -> Identity {
+    leaf_with(name, kind, issuer, with_issuer, |_| {})
+}
+
+fn leaf_with(
+    name: &str,
+    kind: Kind,
+    issuer: &Authority,
+    with_issuer: bool,
+    change: impl FnOnce(&mut CertificateParams),
+) -> Identity {
     let key = kind.key();
     let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
     params.distinguished_name.push(DnType::CommonName, format!("{name} {kind:?}"));
@@ -142,6 +160,7 @@ fn leaf(name: &str, kind: Kind, issuer: &Authority, with_issuer: bool) -> Identi
     params.extended_key_usages =
         vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     params.use_authority_key_identifier_extension = true;
+    change(&mut params);
     let mut chain = vec![params.signed_by(&key, issuer).unwrap().der().clone()];
     if with_issuer {
         chain.push(issuer.der().clone());
