@@ -19,13 +19,15 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("1 messages, primitives, output", &["message", "crypto", "output", "key_log"]),
     ("2 pure parts", &["transcript", "key_schedule", "verify"]),
     ("2 credentials, which look into certificates", &["credential"]),
-    ("3 parts of a configuration", &["retry", "session", "ticket"]),
+    ("3 parts of a configuration", &["psk", "replay", "retry", "session"]),
+    ("3 tickets, which write chains as sessions do", &["ticket"]),
     ("3 configurations", &["config"]),
     ("3 what a configuration rules: decisions, and records", &["decision", "record"]),
     ("4 the handshake", &["handshake"]),
     ("5 what is received", &["inbound"]),
-    ("5 a connection's halves", &["split"]),
+    ("5 a connection's halves", &["split", "traffic_keys"]),
     ("5 the connection, which comes apart into them", &["connection"]),
+    ("5 what moves a connection elsewhere", &["migrate"]),
     ("6 adapters", &["adapter"]),
 ];
 

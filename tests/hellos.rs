@@ -263,14 +263,20 @@ fn expect(hello: &Hello) -> Answer {
     if have(&shares, &ours.map(|g| g.0)) { Answer::Hello } else { Answer::Retry }
 }
 
-/// RFC 9846 §9.2: what a ClientHello without pre-shared key must have.
+/// RFC 9846 §9.2: what a ClientHello must have. With a pre-shared key it may do without signature_algorithms.
 fn missing(extensions: &[u16]) -> Option<Violation> {
+    // With a pre-shared key a certificate may not be needed: that it is wanted is seen last.
+    if extensions.contains(&ExtensionType::pre_shared_key.0) {
+        return None;
+    }
     let needed = [
         (ExtensionType::signature_algorithms, Violation::MissingSignatureAlgorithms),
         (ExtensionType::supported_groups, Violation::MissingSupportedGroups),
         (ExtensionType::key_share, Violation::MissingKeyShare),
     ];
-    let missing = needed.into_iter().find(|(kind, _)| !extensions.contains(&kind.0));
+    let psk = extensions.contains(&ExtensionType::pre_shared_key.0);
+    let needed = needed.into_iter().skip(usize::from(psk));
+    let missing = { needed }.find(|(kind, _)| !extensions.contains(&kind.0));
     missing.map(|(_, violation)| violation)
 }
 

@@ -109,7 +109,7 @@ fn alerts_are_not_lost() {
 
 #[test]
 fn answers_need_room_too() {
-    let ask = Ask { client_hello: true, signature: true, verdict: true };
+    let ask = Ask { client_hello: true, signature: true, verdict: true, ..Ask::default() };
     let run = |sink| {
         let (client, server) = mutual();
         let mut pair = pair((client.with_ask(ask), server.with_ask(ask)), sink);
@@ -207,6 +207,7 @@ impl Monkey {
             match conn.read(now(), &mut inbox, out)? {
                 Read::Control { used } => step.0 = used,
                 Read::Data { used, data } => step = (used, data.to_vec()),
+                Read::EarlyData { .. } => panic!("nobody sends early data"),
                 Read::NeedMore { .. } | Read::Waiting | Read::Closed => {}
             }
             Ok(())
@@ -269,7 +270,7 @@ impl Monkey {
 /// Nothing is lost, doubled or reordered, whatever is called when and with however little room.
 #[test]
 fn any_calls_in_any_order() {
-    let ask = Ask { client_hello: true, signature: true, verdict: true };
+    let ask = Ask { client_hello: true, signature: true, verdict: true, ..Ask::default() };
     let (mut connected, mut bytes) = (0, 0);
     for seed in 0..300 {
         let mut rand = Rand::new(seed);

@@ -1,5 +1,5 @@
-//! RFC 8448's traces byte for byte, both roles: simple 1-RTT (§3), HelloRetryRequest (§5), client authentication (§6) and
-//! compatibility mode (§7).
+//! RFC 8448's traces byte for byte, both roles: simple 1-RTT (§3), resumed 0-RTT (§4), HelloRetryRequest (§5), client
+//! authentication (§6) and compatibility mode (§7).
 //!
 //! Randoms and private keys are injected. Messages whose set of extensions is particular to the RFC's implementation are
 //! replaced by the published ones: ClientHello on a client; EncryptedExtensions, CertificateRequest and HelloRetryRequest on
@@ -9,6 +9,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "rfc8448/resumed.rs"]
+mod resumed;
 mod support;
 
 use std::sync::Arc;
@@ -16,7 +18,9 @@ use std::sync::Arc;
 use num_bigint::BigUint;
 use sealwire::codepoints::{CipherSuiteId, NamedGroup, SignatureScheme};
 use sealwire::crypto::{CryptoError, Hash, Provider, SignatureVerifier};
-use sealwire::{Ask, ClientAuth, ClientConfig, Connection, Credential, ServerConfig, Verifier};
+use sealwire::{
+    Ask, ClientAuth, ClientConfig, Connection, Credential, MemorySessions, ServerConfig, Verifier,
+};
 use serde_json::Value;
 use support::trace::{Play, chain, contains, randoms, replace, signature};
 use support::{Lines, Role, Side, Sink, hex, json, now, scripted, server_name, unhex};
@@ -131,7 +135,12 @@ impl Trace {
                 continue;
             }
             match record.content_type.as_str() {
-                "application_data" => play.write(&record.plaintext).unwrap(),
+                "application_data" if play.side.conn.is_connected() => {
+                    play.write(&record.plaintext).unwrap();
+                }
+                "application_data" => {
+                    play.side.call(|conn, out| conn.write_early(&record.plaintext, out)).unwrap();
+                }
                 "alert" => play.side.close().unwrap(),
                 "handshake" if record.plaintext[0] == NEW_SESSION_TICKET => {
                     // We send no tickets. Another record takes the sequence number.
@@ -146,7 +155,7 @@ impl Trace {
         play.silent();
         assert!(play.side.closed, "the close was not seen");
         let data: Vec<u8> = self.received_by(role);
-        assert_eq!(play.side.data, data);
+        assert_eq!([&play.side.early[..], &play.side.data].concat(), data);
         if let Some((credential, signature)) = self.credential(role) {
             let scheme = credential.schemes()[0];
             let leaf = X509Certificate::from_der(&credential.chain()[0]).unwrap().1;
@@ -171,7 +180,9 @@ impl Trace {
             ("tls13 s ap traffic", "SERVER_TRAFFIC_SECRET_0"),
             ("tls13 exp master", "EXPORTER_SECRET"),
         ];
-        for (published, label) in names {
+        let early = ("tls13 c e traffic", "CLIENT_EARLY_TRAFFIC_SECRET");
+        let has_early = self.secrets.get(early.0).is_some();
+        for (published, label) in names.into_iter().chain(has_early.then_some(early)) {
             assert_eq!(log.secret(label), hex(&self.secrets[published]), "{label}");
         }
         let random = randoms(&self.messages(Role::Client, CLIENT_HELLO)[0]).remove(0);
@@ -187,13 +198,15 @@ fn role(name: &Value) -> Role {
     }
 }
 
-fn client(trace: &Trace, slowly: bool) {
+/// Returns what the client keeps.
+fn client(trace: &Trace, slowly: bool) -> Arc<MemorySessions> {
     let hellos = trace.messages(Role::Client, CLIENT_HELLO);
     let (provider, rng) = scripted(trace.draws(Role::Client, &hellos[0]));
     let (hook, natives) = replace(hellos.clone());
     let log = Lines::new();
     let groups = [NamedGroup::x25519, NamedGroup::secp256r1, NamedGroup::secp384r1];
     let credential = trace.credential(Role::Client);
+    let sessions = Arc::new(MemorySessions::default());
     let config =
         ClientConfig::new(with_small_rsa(provider), Verifier::danger_accept_any()).unwrap();
     let config = config
@@ -205,6 +218,7 @@ fn client(trace: &Trace, slowly: bool) {
         .with_middlebox_compatibility(randoms(&hellos[0]).len() == 2)
         .with_ask(Ask { verdict: true, ..Ask::default() })
         .with_message_hook(hook)
+        .with_sessions(sessions.clone())
         .with_key_log(log.clone());
     let mut wire = Vec::new();
     let conn = Connection::client(Arc::new(config), server_name(), now(), &mut wire).unwrap();
@@ -227,6 +241,7 @@ fn client(trace: &Trace, slowly: bool) {
     assert_eq!(summary.suite, CipherSuiteId::TLS_AES_128_GCM_SHA256);
     assert_eq!(summary.retried, hellos.len() == 2);
     assert_eq!(summary.peer_chain, chain(&trace.messages(Role::Server, CERTIFICATE)[0]));
+    sessions
 }
 
 fn server(trace: &Trace, slowly: bool) {

@@ -17,7 +17,8 @@ use sealwire::{
 };
 use support::{Calls, Identity, Kind, Pair, Role, configs_with, now, pki, seeded};
 
-const ALL: Ask = Ask { client_hello: true, signature: true, verdict: true };
+const ALL: Ask =
+    Ask { client_hello: true, signature: true, verdict: true, psk: false, early_data: false };
 
 /// Which side is asked what, in order, in a mutually authenticated handshake.
 const QUESTIONS: [(Role, Waiting); 5] = [

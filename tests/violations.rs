@@ -22,6 +22,8 @@ mod limits;
 mod misuse;
 #[path = "violations/overlap.rs"]
 mod overlap;
+#[path = "violations/psks.rs"]
+mod psks;
 #[path = "violations/records.rs"]
 mod records;
 #[path = "violations/refuse.rs"]
@@ -79,6 +81,7 @@ cases! { violation:
     KeyShareNotInGroups => hellos::key_share_not_in_groups;
     BadKeyShare => hellos::bad_key_share;
     BinderCount => hellos::binder_count;
+    BadBinder => psks::bad_binder;
     BadServerName => hellos::bad_server_name;
     UnrecognizedName => hellos::unrecognized_name;
     ChangedClientHello => hellos::changed_client_hello;
@@ -94,6 +97,10 @@ cases! { violation:
     CompressionSelected => server_hellos::compression_selected;
     NoKeyExchange => server_hellos::no_key_exchange;
     UnofferedGroup => server_hellos::unoffered_group;
+    UnofferedPsk => psks::unoffered_psk;
+    PskDeclined => psks::psk_declined;
+    PskHashMismatch => psks::psk_hash_mismatch;
+    UnofferedPskMode => psks::unoffered_psk_mode;
     SecondRetry => server_hellos::second_retry;
     UselessRetry => server_hellos::useless_retry;
     BadRetryGroup => server_hellos::bad_retry_group;
@@ -102,6 +109,8 @@ cases! { violation:
 
     BadAlpn => server_hellos::bad_alpn;
     BadServerNameAck => server_hellos::bad_server_name_ack;
+
+    EarlyDataMismatch => psks::early_data_mismatch;
 
     RequestContextNotEmpty => authentication::request_context_not_empty;
     CertificateContext => authentication::certificate_context;
@@ -112,6 +121,8 @@ cases! { violation:
     BadSignature => authentication::bad_signature;
     BadFinished => authentication::bad_finished;
     BadStatus => authentication::bad_status;
+
+    TooMuchEarlyData => psks::too_much_early_data;
 
     BadKeyUpdate => records::bad_key_update;
 }
@@ -133,6 +144,7 @@ cases! { no_overlap:
     Group => overlap::group;
     SignatureScheme => overlap::signature_scheme;
     Alpn => overlap::alpn;
+    Psk => psks::no_common_psk;
     Credential => overlap::credential;
 }
 
@@ -147,6 +159,15 @@ cases! { misused:
     Busy => misuse::busy;
     NotInProvider => misuse::not_in_provider;
     Config => misuse::config;
+    Psk => psks::misused_psk;
+    Session => psks::no_session;
+    Migration => psks::no_frozen_connection;
+    MigrationKey => psks::weak_migration_key;
+    NotMovable => psks::not_movable;
+    NoEarlyData => psks::no_early_data;
+    EarlyDataTooLong => psks::early_data_too_long;
+    NoTickets => psks::no_tickets;
+    NoPostHandshakeAuth => psks::no_post_handshake_auth;
     PrivateKey => misuse::private_key;
     Credential => misuse::credential;
 }

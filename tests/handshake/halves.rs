@@ -13,7 +13,7 @@ fn receive(half: &mut Receiver, wire: &[u8], mut heed: impl FnMut(Event)) -> (Ve
     let mut rest = &mut input[..];
     let mut all = Vec::new();
     loop {
-        let used = match half.read(rest).unwrap() {
+        let used = match half.read(now(), rest).unwrap() {
             Read::NeedMore { .. } => return (all, false),
             Read::Closed => return (all, true),
             Read::Control { used } => used,
@@ -21,7 +21,7 @@ fn receive(half: &mut Receiver, wire: &[u8], mut heed: impl FnMut(Event)) -> (Ve
                 all.extend_from_slice(data);
                 used
             }
-            Read::Waiting => panic!("a half waits"),
+            Read::EarlyData { .. } | Read::Waiting => panic!("a half is past the handshake"),
         };
         while let Some(event) = half.poll_event() {
             heed(event);
@@ -104,9 +104,9 @@ fn a_half_that_fails_owes_an_alert() {
     pair.server.write(b"forged").unwrap();
     let mut wire = pair.server.wire[from..].to_vec();
     *wire.last_mut().unwrap() ^= 1;
-    let error = receiver.read(&mut wire).map(drop).unwrap_err();
+    let error = receiver.read(now(), &mut wire).map(drop).unwrap_err();
     assert!(matches!(error, Error::BadRecordMac));
-    assert!(matches!(receiver.read(&mut [0; 5]).map(drop), Err(Error::BadRecordMac)));
+    assert!(matches!(receiver.read(now(), &mut [0; 5]).map(drop), Err(Error::BadRecordMac)));
     let mut out = Vec::new();
     sender.abort(&error, &mut out).unwrap();
     assert!(matches!(sender.write(b"x", &mut out), Err(Error::BadRecordMac)));

@@ -9,10 +9,9 @@ use std::sync::Arc;
 use sealwire::codepoints::{Alert, CipherSuiteId, ContentType, HandshakeType, NamedGroup};
 use sealwire::crypto::{AeadKey, CipherSuite};
 use sealwire::pki_types::UnixTime;
-use sealwire::{
-    Answer, ClientAuth, ClientConfig, Connection, Error, Event, Read, ServerConfig, Verifier,
-};
+use sealwire::{ClientAuth, ClientConfig, Connection, Error, Read, ServerConfig, Verifier};
 
+use super::refuse::assert_dead;
 use super::support::{Kind, Lines, Role, configs, now, pki, server_name};
 
 /// Under which key something is sent.
@@ -20,6 +19,8 @@ use super::support::{Kind, Lines, Role, configs, now, pki, server_name};
 pub(crate) enum Epoch {
     /// None.
     Plain,
+    /// The client's, of its early data.
+    Early,
     Handshake,
     /// Of this generation.
     Application(u64),
@@ -282,9 +283,7 @@ impl Duel {
     /// The victim failed with exactly this error; its alert was the last thing that it said; and it is dead.
     pub(crate) fn assert_refused(mut self, expected: impl Into<Error>) {
         let expected = expected.into();
-        let error = self.error.take().unwrap_or_else(|| panic!("{expected:?} was not noticed"));
-        assert_eq!(format!("{error:?}"), format!("{expected:?}"));
-
+        let error = self.error_is(&expected);
         let alert = expected.alert().unwrap();
         match self.attacker_reads() {
             Err(Error::PeerAlert(said)) => assert_eq!(said, alert, "{error:?}"),
@@ -294,12 +293,26 @@ impl Duel {
         assert_dead(self.victim(), &error);
     }
 
+    /// The same, where the attacker cannot read the alert: it is under a key that the attacker does not have.
+    pub(crate) fn assert_refused_unheard(mut self, expected: impl Into<Error>) {
+        let error = self.error_is(&expected.into());
+        assert_dead(self.victim(), &error);
+    }
+
+    fn error_is(&mut self, expected: &Error) -> Error {
+        let error = self.error.take().unwrap_or_else(|| panic!("{expected:?} was not noticed"));
+        assert_eq!(format!("{error:?}"), format!("{expected:?}"));
+        error
+    }
+
     fn victim_reads(&mut self) {
         let (now, mut wire, mut out) = (self.now, std::mem::take(&mut self.wire), Vec::new());
         let mut at = 0;
         while self.error.is_none() {
             match self.victim().read(now, &mut wire[at..], &mut out) {
-                Ok(Read::Control { used } | Read::Data { used, .. }) => at += used,
+                Ok(
+                    Read::Control { used } | Read::Data { used, .. } | Read::EarlyData { used, .. },
+                ) => at += used,
                 Ok(_) => break,
                 Err(error) => self.error = Some(error),
             }
@@ -344,6 +357,9 @@ impl Duel {
                 let len = usize::from(content[2]) << 8 | usize::from(content[3]);
                 let rest = content.split_off(4 + len);
                 let unit = Unit::new(self.epoch, kind, &content);
+                if unit.is(HandshakeType::end_of_early_data) {
+                    self.epoch = Epoch::Handshake;
+                }
                 if unit.is(HandshakeType::finished) {
                     self.epoch = Epoch::Application(0);
                 }
@@ -367,6 +383,16 @@ impl Duel {
         }
         if self.epoch == Epoch::Plain {
             self.epoch = Epoch::Handshake;
+            let early = (self.attacker == Role::Client)
+                .then(|| self.log.labels().contains("CLIENT_EARLY_TRAFFIC_SECRET"));
+            // A client that offered early data ends it first, if the server took it.
+            if early == Some(true) {
+                let mut key = self.key(Epoch::Early);
+                let (nonce, mut inner) = (key.nonce(), body.to_vec());
+                if key.key.open(nonce, header, &mut inner).is_ok() {
+                    self.epoch = Epoch::Early;
+                }
+            }
         }
         let epoch = self.epoch;
         if !self.opening.contains_key(&epoch) {
@@ -425,6 +451,7 @@ impl Duel {
         };
         let (stage, updates) = match epoch {
             Epoch::Plain => panic!("there is no key"),
+            Epoch::Early => ("EARLY_TRAFFIC_SECRET", 0),
             Epoch::Handshake => ("HANDSHAKE_TRAFFIC_SECRET", 0),
             Epoch::Application(n) => ("TRAFFIC_SECRET_0", n),
         };
@@ -445,36 +472,6 @@ impl Duel {
 fn header(kind: ContentType, len: usize) -> [u8; 5] {
     let [high, low] = u16::try_from(len).unwrap().to_be_bytes();
     [kind.0, 3, 3, high, low]
-}
-
-/// After a fatal error every call returns that same error, and nothing more is sent.
-pub(crate) fn assert_dead(dead: &mut Connection, error: &Error) {
-    while let Some(event) = dead.poll_event() {
-        assert!(!matches!(event, Event::Ask(_)) || dead.waiting_for().is_none());
-    }
-    let (now, mut out, mut record) = (now(), Vec::new(), [0; 64]);
-    let mut valid = *b"\x14\x03\x03\x00\x01\x01";
-    let results = [
-        dead.read(now, &mut [], &mut out).map(drop),
-        dead.read(now, &mut valid, &mut out).map(drop),
-        dead.read_eof(),
-        dead.write(b"data", &mut out),
-        dead.seal(&mut record, 4).map(drop),
-        dead.update_keys(true, &mut out),
-        dead.answer(now, Answer::UseConfig, &mut out),
-        dead.export(b"label", None, &mut [0; 16]),
-        dead.close(&mut out),
-        dead.close(&mut out),
-        dead.read(now, &mut valid, &mut out).map(drop),
-    ];
-    for (call, result) in results.into_iter().enumerate() {
-        let said = result.expect_err("a dead connection works");
-        assert_eq!(format!("{said:?}"), format!("{error:?}"), "call {call}");
-    }
-    dead.flush(&mut out).unwrap();
-    assert!(out.is_empty(), "a dead connection speaks");
-    assert_eq!(record, [0; 64]);
-    assert!(!dead.is_connected() && dead.summary().is_none() && dead.waiting_for().is_none());
 }
 
 /// An alert in clear, fatal.

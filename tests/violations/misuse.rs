@@ -12,7 +12,7 @@ use super::edit::key_update;
 use super::support::Role::{self, Client, Server};
 use super::support::{Kind, now, pki, seeded};
 
-fn assert_misuse<T: std::fmt::Debug>(result: Result<T, Error>, expected: Misuse) {
+pub(crate) fn assert_misuse<T: std::fmt::Debug>(result: Result<T, Error>, expected: Misuse) {
     match result {
         Err(Error::Misuse(misuse)) => {
             assert_eq!(misuse, expected);
@@ -23,7 +23,7 @@ fn assert_misuse<T: std::fmt::Debug>(result: Result<T, Error>, expected: Misuse)
 }
 
 /// Data goes both ways, so that no harm was done.
-fn assert_unharmed(duel: &mut Duel) {
+pub(crate) fn assert_unharmed(duel: &mut Duel) {
     let mut out = Vec::new();
     duel.victim().write(b"from the victim", &mut out).unwrap();
     let mut at = 0;

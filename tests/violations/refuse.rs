@@ -1,10 +1,10 @@
 //! One message of a duel is changed, and the attacked side refuses it.
 
-use sealwire::Error;
 use sealwire::codepoints::HandshakeType;
+use sealwire::{Answer, Connection, Error, Event};
 
 use super::duel::{Configs, Duel, Unit, simple};
-use super::support::Role;
+use super::support::{Role, now};
 
 /// A message of the attacker: of this type, the how-manyth, from 1.
 pub(crate) struct Nth(HandshakeType, u32);
@@ -65,4 +65,34 @@ pub(crate) fn refuse_after(attacker: Role, units: &[Unit], expected: impl Into<E
     let mut duel = Duel::connected(attacker, simple());
     duel.inject(units.iter().cloned());
     duel.assert_refused(expected);
+}
+
+/// After a fatal error every call returns that same error, and nothing more is sent.
+pub(crate) fn assert_dead(dead: &mut Connection, error: &Error) {
+    while let Some(event) = dead.poll_event() {
+        assert!(!matches!(event, Event::Ask(_)) || dead.waiting_for().is_none());
+    }
+    let (now, mut out, mut record) = (now(), Vec::new(), [0; 64]);
+    let mut valid = *b"\x14\x03\x03\x00\x01\x01";
+    let results = [
+        dead.read(now, &mut [], &mut out).map(drop),
+        dead.read(now, &mut valid, &mut out).map(drop),
+        dead.read_eof(),
+        dead.write(b"data", &mut out),
+        dead.seal(&mut record, 4).map(drop),
+        dead.update_keys(true, &mut out),
+        dead.answer(now, Answer::UseConfig, &mut out),
+        dead.export(b"label", None, &mut [0; 16]),
+        dead.close(&mut out),
+        dead.close(&mut out),
+        dead.read(now, &mut valid, &mut out).map(drop),
+    ];
+    for (call, result) in results.into_iter().enumerate() {
+        let said = result.expect_err("a dead connection works");
+        assert_eq!(format!("{said:?}"), format!("{error:?}"), "call {call}");
+    }
+    dead.flush(&mut out).unwrap();
+    assert!(out.is_empty(), "a dead connection speaks");
+    assert_eq!(record, [0; 64]);
+    assert!(!dead.is_connected() && dead.summary().is_none() && dead.waiting_for().is_none());
 }

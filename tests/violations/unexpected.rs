@@ -7,12 +7,16 @@ use sealwire::codepoints::HandshakeType as H;
 
 use super::duel::{Configs, Duel, Unit, mutual, retry, simple};
 use super::edit::{key_update, message, ticket};
+use super::psks::resumed;
 use super::support::Role::{self, Client, Server};
 
 /// One well-formed message of each kind, by the name that errors give it.
 fn samples() -> BTreeMap<&'static str, Vec<u8>> {
-    let mut samples =
-        BTreeMap::from([("NewSessionTicket", ticket(&[])), ("KeyUpdate", key_update(0))]);
+    let mut samples = BTreeMap::from([
+        ("NewSessionTicket", ticket(&[])),
+        ("KeyUpdate", key_update(0)),
+        ("EndOfEarlyData", message(H::end_of_early_data, &[])),
+    ]);
     for (attacker, configs) in [(Server, mutual()), (Client, mutual()), (Server, retry())] {
         Duel::new(attacker, configs).run(|unit| {
             let name = match unit.message_type() {
@@ -30,13 +34,13 @@ fn samples() -> BTreeMap<&'static str, Vec<u8>> {
             vec![unit]
         });
     }
-    assert_eq!(samples.len(), 10);
+    assert_eq!(samples.len(), 11);
     samples
 }
 
-/// Types that TLS 1.3 does not have, or that nobody negotiates here: hello_request, end_of_early_data,
+/// Types that TLS 1.3 does not have, or that nobody negotiates here: hello_request,
 /// server_key_exchange, server_hello_done, certificate_url, compressed_certificate, message_hash, and nothing at all.
-const UNKNOWN: [u8; 9] = [0, 5, 12, 14, 16, 21, 25, 99, 254];
+const UNKNOWN: [u8; 8] = [0, 12, 14, 16, 21, 25, 99, 254];
 
 /// A state, how the attacker leads the victim into it, and what may come there.
 struct Row {
@@ -148,6 +152,13 @@ const ROWS: &[Row] = &[
         configs: simple,
         at: Some((H::finished, 1)),
         legal: &["Finished"],
+    },
+    Row {
+        state: "WAIT_EOED",
+        attacker: Client,
+        configs: resumed,
+        at: Some((H::end_of_early_data, 1)),
+        legal: &["EndOfEarlyData"],
     },
     Row { state: "CONNECTED", attacker: Client, configs: simple, at: None, legal: &["KeyUpdate"] },
 ];
