@@ -4,5 +4,8 @@
 
 mod connect;
 mod demo;
+mod redis;
+mod replay;
 mod serve;
+mod session;
 mod support;

@@ -30,9 +30,12 @@ pub(crate) struct Driver {
     input: Vec<u8>,
     output: Vec<u8>,
     received: Vec<u8>,
+    early: Vec<u8>,
     deadline: Instant,
     peer_closed: bool,
     key_updates: usize,
+    /// What came of the last request for a certificate.
+    client_answered: Option<bool>,
     end_of_stream: bool,
 }
 
@@ -64,9 +67,11 @@ impl Driver {
             input: Vec::new(),
             output,
             received: Vec::new(),
+            early: Vec::new(),
             deadline,
             peer_closed: false,
             key_updates: 0,
+            client_answered: None,
             end_of_stream: false,
         }
     }
@@ -79,6 +84,16 @@ impl Driver {
             assert!(!self.end_of_stream, "the peer hung up during the handshake");
         }
         Ok(())
+    }
+
+    /// Sends early data with the first flight, all of it.
+    pub(crate) fn send_early(&mut self, data: &[u8]) -> Result<(), Error> {
+        self.connection.write_early(data, &mut self.output)
+    }
+
+    /// The early data that has come.
+    pub(crate) fn early(&self) -> &[u8] {
+        &self.early
     }
 
     /// What was negotiated.
@@ -150,6 +165,28 @@ impl Driver {
         Ok(())
     }
 
+    /// Asks the client who it is, and waits for its answer: whether it is known now.
+    pub(crate) fn ask_client(&mut self) -> Result<bool, Error> {
+        self.connection.request_client_certificate(&mut self.output)?;
+        self.send();
+        loop {
+            if let Some(known) = self.client_answered.take() {
+                return Ok(known);
+            }
+            assert!(!self.end_of_stream, "the stream ended before the client answered");
+            self.wait()?;
+        }
+    }
+
+    /// Waits until we have signed something, which a server asked for after the handshake.
+    pub(crate) fn wait_for_own_signature(&mut self) -> Result<(), Error> {
+        while self.summary().own_scheme.is_none() {
+            assert!(!self.end_of_stream, "the stream ended before the server asked");
+            self.wait()?;
+        }
+        Ok(())
+    }
+
     /// Sends close_notify, and waits for the peer's end of the stream.
     pub(crate) fn close(&mut self) -> Result<Ending, Error> {
         self.connection.close(&mut self.output)?;
@@ -200,6 +237,10 @@ impl Driver {
                     self.received.extend_from_slice(data);
                     start += used;
                 }
+                Ok(Read::EarlyData { used, data }) => {
+                    self.early.extend_from_slice(data);
+                    start += used;
+                }
                 Ok(Read::Waiting) => panic!("nothing was to be asked"),
                 Ok(Read::Closed) => break Ok(()),
                 Err(error) => break Err(error),
@@ -210,6 +251,7 @@ impl Driver {
             match event {
                 Event::PeerClosed => self.peer_closed = true,
                 Event::PeerUpdatedKeys { .. } => self.key_updates += 1,
+                Event::ClientAnswered { known } => self.client_answered = Some(known),
                 _ => {}
             }
         }

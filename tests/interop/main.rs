@@ -20,10 +20,12 @@ mod case;
 mod child;
 mod driver;
 mod extra;
+mod later;
 mod peer;
 mod pki;
 #[cfg(feature = "cli")]
 mod serve;
+mod sessions;
 
 /// A module for each peer, with a test for each role and case.
 macro_rules! matrix {

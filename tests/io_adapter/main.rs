@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::expect_used)]
 
+mod early;
+mod narrow;
 mod transport;
 
 use std::io::{self, BufRead, ErrorKind, Read, Write};

@@ -31,19 +31,37 @@ func main() {
 	chain := flag.String("cert", "", "PEM file of our chain; none if empty")
 	key := flag.String("key", "", "PEM file of our private key")
 	names := flag.String("groups", "", "key exchange groups, separated by commas")
+	times := flag.Int("times", 1, "connections, one after the other, that resume if they can; all but the last only say hello")
 	flag.Parse()
-	if err := run(*connect, *roots, *chain, *key, *names); err != nil {
+	if err := run(*connect, *times, *roots, *chain, *key, *names); err != nil {
 		fmt.Fprintln(os.Stderr, "ERROR", err)
 		os.Exit(1)
 	}
 }
 
-func run(port int, roots, chain, key, names string) error {
+func run(port, times int, roots, chain, key, names string) error {
 	config, err := configure(roots, chain, key, names)
 	if err != nil {
 		return err
 	}
-	conn, err := open(port, config)
+	open, err := opener(port, config)
+	if err != nil {
+		return err
+	}
+	for ; times > 0; times-- {
+		use := pipe
+		if times > 1 {
+			use = hello
+		}
+		if err := once(open, use); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func once(open func() (*tls.Conn, error), use func(*tls.Conn) error) error {
+	conn, err := open()
 	if err != nil {
 		return err
 	}
@@ -54,7 +72,16 @@ func run(port int, roots, chain, key, names string) error {
 	if err := report(conn.ConnectionState()); err != nil {
 		return err
 	}
-	return pipe(conn)
+	return use(conn)
+}
+
+// hello says so, and listens to the peer's end: the tickets have come by then.
+func hello(conn *tls.Conn) error {
+	if _, err := io.WriteString(conn, "hello\n"); err != nil {
+		return err
+	}
+	_, err := io.Copy(io.Discard, conn)
+	return errors.Join(err, conn.CloseWrite())
 }
 
 func configure(roots, chain, key, names string) (*tls.Config, error) {
@@ -72,6 +99,8 @@ func configure(roots, chain, key, names string) (*tls.Config, error) {
 		ClientCAs:  pool,
 		ClientAuth: tls.RequireAndVerifyClientCert,
 		ServerName: "localhost",
+
+		ClientSessionCache: tls.NewLRUClientSessionCache(8),
 	}
 	if chain != "" {
 		pair, err := tls.LoadX509KeyPair(chain, key)
@@ -90,25 +119,28 @@ func configure(roots, chain, key, names string) (*tls.Config, error) {
 	return config, nil
 }
 
-func open(port int, config *tls.Config) (*tls.Conn, error) {
+func opener(port int, config *tls.Config) (func() (*tls.Conn, error), error) {
 	if port != 0 {
-		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			return nil, err
-		}
-		return tls.Client(conn, config), nil
+		return func() (*tls.Conn, error) {
+			conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+			if err != nil {
+				return nil, err
+			}
+			return tls.Client(conn, config), nil
+		}, nil
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	defer listener.Close()
 	fmt.Fprintln(os.Stderr, "LISTEN", listener.Addr().(*net.TCPAddr).Port)
-	conn, err := listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return tls.Server(conn, config), nil
+	return func() (*tls.Conn, error) {
+		conn, err := listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		return tls.Server(conn, config), nil
+	}, nil
 }
 
 func report(state tls.ConnectionState) error {
@@ -121,6 +153,7 @@ func report(state tls.ConnectionState) error {
 		"suite":    tls.CipherSuiteName(state.CipherSuite),
 		"group":    uint16(state.CurveID),
 		"retried":  state.HelloRetryRequest,
+		"resumed":  state.DidResume,
 		"chain":    len(state.PeerCertificates),
 		"exported": fmt.Sprintf("%x", exported),
 	})

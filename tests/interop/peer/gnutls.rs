@@ -39,7 +39,12 @@ pub(crate) fn connects(case: &Case, context: &Context) {
     accept(case, context, FarEnd::Ender(peer), stream);
 }
 
-fn common(command: &mut Command, case: &Case, groups: &[NamedGroup], identity: &Identity) {
+pub(crate) fn common(
+    command: &mut Command,
+    case: &Case,
+    groups: &[NamedGroup],
+    identity: &Identity,
+) {
     let suite = match case.suite {
         CipherSuiteId::TLS_AES_128_GCM_SHA256 => "AES-128-GCM",
         CipherSuiteId::TLS_AES_256_GCM_SHA384 => "AES-256-GCM",

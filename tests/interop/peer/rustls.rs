@@ -43,7 +43,7 @@ pub(crate) fn connects(case: &Case, context: &Context) {
 }
 
 /// Both ends of a TCP connection.
-fn pair(context: &Context) -> (TcpStream, TcpStream) {
+pub(crate) fn pair(context: &Context) -> (TcpStream, TcpStream) {
     let listener = Listener::new();
     let ours = TcpStream::connect(("127.0.0.1", listener.port())).unwrap();
     (ours, listener.accept(context.deadline))
@@ -77,7 +77,7 @@ where
     }))
 }
 
-fn client_config(case: &Case) -> ClientConfig {
+pub(crate) fn client_config(case: &Case) -> ClientConfig {
     let pki = Pki::shared();
     let (chain, key) = load(pki.client(case.key));
     let builder = ClientConfig::builder_with_provider(provider(case, &case.client_groups()));
@@ -85,7 +85,7 @@ fn client_config(case: &Case) -> ClientConfig {
     builder.with_root_certificates(roots(pki)).with_client_auth_cert(chain, key).unwrap()
 }
 
-fn server_config(case: &Case) -> ServerConfig {
+pub(crate) fn server_config(case: &Case) -> ServerConfig {
     let pki = Pki::shared();
     let (chain, key) = load(pki.server(case.key));
     let provider = provider(case, &[case.group]);
