@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sealwire::codepoints::{Alert, HandshakeType};
 use sealwire::crypto::deterministic::MessageHook;
-use sealwire::{CookieKey, Error, FixedOutput, Limit};
-use support::{Calls, Role, configs};
+use sealwire::{CookieKey, Error, FixedOutput, Limit, MemorySessions, TicketKeys};
+use support::{Calls, Role, configs, now};
 
 /// RFC 9846 Appendix E.4: change_cipher_spec goes before whatever the client encrypts first, an alert too.
 #[test]
@@ -68,6 +68,24 @@ fn too_many_key_updates_are_called_that() {
         let error = pair.side(from.peer()).error.clone();
         assert!(matches!(error, Some(Error::Limit(Limit::KeyUpdates))), "{error:?}");
     }
+}
+
+/// The tickets that every client gets take nothing away from the KeyUpdates that it allows.
+#[test]
+fn tickets_do_not_count_as_key_updates() {
+    let (client, server) = configs(108);
+    let keys = Arc::new(TicketKeys::new(server.provider(), now()).unwrap());
+    let client = client.with_sessions(Arc::new(MemorySessions::default()));
+    let mut pair = Calls::PLAIN.pair(client, server.with_tickets(keys)).connect();
+    for _ in 0..32 {
+        pair.server.update_keys(false).unwrap();
+    }
+    pair.pump();
+    assert!(pair.client.error.is_none(), "{:?}", pair.client.error);
+    pair.server.update_keys(false).unwrap();
+    pair.pump();
+    let error = pair.client.error.clone();
+    assert!(matches!(error, Some(Error::Limit(Limit::KeyUpdates))), "{error:?}");
 }
 
 /// Adds an empty `early_data` to the first ClientHello that it sees.

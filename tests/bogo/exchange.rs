@@ -3,14 +3,15 @@
 use sealwire::codepoints::Alert;
 use sealwire::pki_types::{ServerName, UnixTime};
 use sealwire::{
-    Answer, Choice, ClientHelloView, Connection, Error, Event, FixedOutput, PeerCertificates,
-    Purpose, Question, Read,
+    Answer, Connection, Error, Event, FixedOutput, Output, PeerCertificates, Question, Read,
 };
 
+use crate::clock::now;
 use crate::expectation::{check_authenticated, check_negotiated, expect, missing};
 use crate::failure::Failure;
 use crate::flags::Flags;
-use crate::setup::{Role, Setup, prefixed};
+use crate::session::LastSession;
+use crate::setup::{Role, Setup};
 use crate::transport::Transport;
 
 /// What came of one step.
@@ -19,6 +20,8 @@ enum Step {
     Control,
     /// Application data.
     Data(Vec<u8>),
+    /// Early data.
+    Early(Vec<u8>),
     /// The peer has sent close_notify.
     Closed,
     /// The peer has closed the transport.
@@ -27,23 +30,29 @@ enum Step {
 
 /// A connection under test.
 pub(crate) struct Exchange<'a> {
-    flags: &'a Flags,
-    setup: &'a Setup,
-    connection: Option<Connection>,
-    transport: Transport,
+    pub(crate) flags: &'a Flags,
+    /// The flags from when the server has turned early data down.
+    pub(crate) retry: &'a Flags,
+    pub(crate) setup: &'a Setup,
+    pub(crate) connection: Option<Connection>,
+    pub(crate) transport: Transport,
     /// Asked, and to be answered when the connection says that it waits.
-    question: Option<Question>,
+    pub(crate) question: Option<Question>,
     /// Which callback refused.
-    refused_by: Option<&'static str>,
-    checked: bool,
+    pub(crate) refused_by: Option<&'static str>,
+    pub(crate) checked: bool,
+    /// Server: early data that is not answered yet.
+    pub(crate) early: Vec<Vec<u8>>,
+    pub(crate) turned_down: bool,
     /// The verdict on the peer, if it was asked for.
-    accepted: Option<bool>,
+    pub(crate) accepted: Option<bool>,
 }
 
 impl<'a> Exchange<'a> {
     /// Makes the connection. A client's first flight goes out.
     pub(crate) fn start(
         flags: &'a Flags,
+        retry: &'a Flags,
         setup: &'a Setup,
         mut transport: Transport,
     ) -> Result<Self, Failure> {
@@ -54,20 +63,22 @@ impl<'a> Exchange<'a> {
                 let name = ServerName::try_from(name)
                     .map_err(|_| Failure::Expected("-host-name is no name".into()))?;
                 let mut out = Vec::new();
-                let now = UnixTime::now();
-                let connection = Connection::client(config.clone(), name, now, &mut out)?;
+                let connection = Connection::client(config.clone(), name, now(), &mut out)?;
                 transport.send(&out);
                 connection
             }
         };
         Ok(Self {
             flags,
+            retry,
             setup,
             connection: Some(connection),
             transport,
             question: None,
             refused_by: None,
             checked: false,
+            early: Vec::new(),
+            turned_down: false,
             accepted: None,
         })
     }
@@ -86,7 +97,7 @@ impl<'a> Exchange<'a> {
         let flags = self.flags;
         // An implicit handshake happens with the first call that needs it.
         if !flags.implicit_handshake {
-            self.handshake()?;
+            self.handshake_or_early()?;
         }
         if flags.no_op_extra_handshake {
             self.check_no_op()?;
@@ -104,7 +115,7 @@ impl<'a> Exchange<'a> {
             return self.send_alert();
         }
         self.initial_write()?;
-        if flags.shim_shuts_down {
+        if self.flags.shim_shuts_down {
             return self.shut_down();
         }
         self.echo()
@@ -115,16 +126,44 @@ impl<'a> Exchange<'a> {
         self.transport.drain();
     }
 
-    fn connection(&mut self) -> Result<&mut Connection, Failure> {
+    pub(crate) fn connection(&mut self) -> Result<&mut Connection, Failure> {
         let gone = || Failure::Expected("the connection was taken apart".into());
         self.connection.as_mut().ok_or_else(gone)
+    }
+
+    /// Reads until data can be sent: early data, data before the client's Finished in answer to early data, or any.
+    fn handshake_or_early(&mut self) -> Result<(), Failure> {
+        while !self.connection()?.is_connected() && !self.is_early()? {
+            self.handshake_step()?;
+        }
+        Ok(())
     }
 
     /// Reads until the handshake is complete.
     fn handshake(&mut self) -> Result<(), Failure> {
         while !self.connection()?.is_connected() {
+            self.handshake_step()?;
+        }
+        Ok(())
+    }
+
+    fn is_early(&mut self) -> Result<bool, Failure> {
+        let may = self.flags.expect_accept_early_data || !self.early.is_empty();
+        let server = self.flags.server;
+        let connection = self.connection()?;
+        if !server {
+            return Ok(connection.early_data_left().is_some());
+        }
+        // Data can be sent if only the room is missing.
+        let written = connection.write(b"?", &mut FixedOutput::new(&mut []));
+        Ok(may && matches!(written, Err(Error::OutputTooSmall { .. })))
+    }
+
+    fn handshake_step(&mut self) -> Result<(), Failure> {
+        if !self.connection()?.is_connected() {
             match self.step()? {
                 Step::Control => {}
+                Step::Early(data) => self.early.push(data),
                 Step::Data(_) => return Err(Failure::Expected("data before Connected".into())),
                 Step::Closed | Step::Eof => self.connection()?.read_eof()?,
             }
@@ -136,13 +175,13 @@ impl<'a> Exchange<'a> {
     fn step(&mut self) -> Result<Step, Failure> {
         loop {
             self.flush()?;
-            let now = UnixTime::now();
+            let time = now();
             let Some(connection) = &mut self.connection else {
                 return Ok(Step::Eof);
             };
             // An output without room, so that what is sent always has to be fetched with `flush`.
             let mut out = FixedOutput::new(&mut []);
-            let read = match connection.read(now, self.transport.input(), &mut out)? {
+            let read = match connection.read(time, self.transport.input(), &mut out)? {
                 Read::NeedMore { need } => {
                     if need <= self.transport.input().len() {
                         return Err(Failure::Expected("NeedMore needs what is there".into()));
@@ -151,8 +190,9 @@ impl<'a> Exchange<'a> {
                 }
                 Read::Control { used } => Some((used, Step::Control)),
                 Read::Data { used, data } => Some((used, Step::Data(data.to_vec()))),
+                Read::EarlyData { used, data } => Some((used, Step::Early(data.to_vec()))),
                 Read::Waiting => {
-                    self.answer(now)?;
+                    self.answer(time)?;
                     return Ok(Step::Control);
                 }
                 Read::Closed => return Ok(Step::Closed),
@@ -161,7 +201,7 @@ impl<'a> Exchange<'a> {
             match read {
                 Some((used, step)) => {
                     self.transport.spend(used);
-                    self.events(now)?;
+                    self.events(time)?;
                     return Ok(step);
                 }
                 None if self.transport.fill()? => {}
@@ -170,11 +210,17 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    fn events(&mut self, now: UnixTime) -> Result<(), Failure> {
+    pub(crate) fn events(&mut self, now: UnixTime) -> Result<(), Failure> {
         while let Some(event) = self.connection()?.poll_event() {
             match event {
                 Event::Ask(question) => self.question = Some(question),
                 Event::Connected => self.check()?,
+                Event::EarlyDataAnswer { accepted: false } => {
+                    expect("early data refused", &true, &self.flags.expect_reject_early_data)?;
+                    // From here on the suite takes it for another connection.
+                    self.flags = self.retry;
+                    self.turned_down = true;
+                }
                 _ => {}
             }
         }
@@ -186,94 +232,6 @@ impl<'a> Exchange<'a> {
         Ok(())
     }
 
-    fn answer(&mut self, now: UnixTime) -> Result<(), Failure> {
-        let answer = match self.question.take() {
-            Some(Question::ClientHello(hello)) => self.choose(&hello)?,
-            Some(Question::Verdict(peer)) => self.judge(&peer, now)?,
-            Some(Question::Signature(request)) => {
-                let key = self.setup.key.as_ref().ok_or_else(|| missing("the key"))?;
-                let rng = &*self.setup.provider.rng;
-                let signature = key.sign(request.scheme, &request.message, rng);
-                Answer::Signature(signature.map_err(|e| Failure::Tls(e.into()))?)
-            }
-            _ => return Err(missing("the question")),
-        };
-        let mut out = FixedOutput::new(&mut []);
-        self.connection()?.answer(now, answer, &mut out)?;
-        self.flush()?;
-        self.events(now)
-    }
-
-    /// A server's choices, and what a test expects of the ClientHello.
-    fn choose(&mut self, hello: &ClientHelloView) -> Result<Answer, Failure> {
-        let flags = self.flags;
-        if let Some(expected) = &flags.expect_advertised_alpn {
-            let expected = prefixed(expected).unwrap_or_default();
-            expect("advertised ALPN", &hello.alpn(), &expected)?;
-        }
-        if !flags.expect_peer_verify_pref.is_empty() {
-            let schemes: Vec<u16> = hello.schemes().iter().map(|scheme| scheme.0).collect();
-            expect("peer's verify preferences", &schemes, &flags.expect_peer_verify_pref)?;
-        }
-        if flags.select_empty_alpn {
-            let refusal = Choice::default().with_alpn(&[b""]).err();
-            let refusal = refusal.ok_or_else(|| missing("the refusal of an empty protocol"))?;
-            expect("is fatal", &refusal.is_fatal(), &false)?;
-            self.refused_by = Some("empty protocol");
-            return Ok(Answer::Refuse(Alert::internal_error));
-        }
-        let mut choice = Choice::default();
-        if flags.reject_alpn {
-            choice = choice.with_alpn(&[b"nobody speaks this"])?;
-        }
-        if flags.decline_alpn {
-            choice = choice.with_alpn(&[])?;
-        }
-        if flags.use_ocsp_callback && flags.fail_ocsp_callback {
-            self.refused_by = Some("OCSP callback");
-            return Ok(Answer::Refuse(Alert::internal_error));
-        }
-        let staple = !flags.decline_ocsp_callback;
-        let credential = if staple { &self.setup.credential } else { &self.setup.unstapled };
-        // A credential that was chosen in sight of the client's name acknowledges it (RFC 6066 §3).
-        let acknowledge = hello.server_name().is_some() && !flags.no_server_name_ack;
-        if let Some(credential) = credential
-            && (flags.use_ocsp_callback || acknowledge)
-        {
-            choice = choice.with_credential(credential.clone());
-        }
-        Ok(Answer::Choose(choice))
-    }
-
-    /// The verdict on the peer's certificates.
-    fn judge(&mut self, peer: &PeerCertificates, now: UnixTime) -> Result<Answer, Failure> {
-        let flags = self.flags;
-        if !flags.expect_ocsp_response.is_empty() {
-            expect("OCSP response", &peer.ocsp, &flags.expect_ocsp_response)?;
-        }
-        self.accepted = Some(!flags.verify_fail);
-        let judged = flags.verify_peer || (flags.server && flags.require_any_client_certificate);
-        if judged && flags.verify_fail {
-            self.refused_by = Some("verify callback");
-            return Ok(Answer::Refuse(match flags.use_custom_verify_callback {
-                true => Alert::certificate_unknown,
-                false => Alert::handshake_failure,
-            }));
-        }
-        if flags.use_ocsp_callback && flags.fail_ocsp_callback {
-            self.refused_by = Some("OCSP callback");
-            return Ok(Answer::Refuse(Alert::bad_certificate_status_response));
-        }
-        if let Some(verifier) = &self.setup.verifier {
-            let purpose = if flags.server { Purpose::Client } else { Purpose::Server };
-            let provider = &self.setup.provider;
-            if let Err(error) = verifier.verify(provider, &peer.chain, purpose, None, now) {
-                return Ok(Answer::Reject(error));
-            }
-        }
-        Ok(Answer::Accept)
-    }
-
     /// What a test expects of a complete handshake.
     fn check(&mut self) -> Result<(), Failure> {
         if std::mem::replace(&mut self.checked, true) {
@@ -283,8 +241,53 @@ impl<'a> Exchange<'a> {
         let summary = self.connection()?.summary().ok_or_else(|| missing("the summary"))?;
         check_negotiated(flags, setup, summary)?;
         check_authenticated(flags, summary)?;
-        if flags.expect_verify_result {
+        if summary.resumed {
+            return self.judge_again();
+        }
+        // Without certificates there is nothing to be judged.
+        if flags.expect_verify_result && !summary.peer_chain.is_empty() {
             expect("verdict", &self.accepted, &Some(!flags.verify_fail))?;
+        }
+        Ok(())
+    }
+
+    /// `-reverify-on-resume`: an application that judges a resumed session's certificates does so once it is connected.
+    fn judge_again(&mut self) -> Result<(), Failure> {
+        if !self.flags.reverify_on_resume {
+            return Ok(());
+        }
+        let chain = self.connection()?.summary().map(|summary| summary.peer_chain.clone());
+        let peer =
+            PeerCertificates { chain: chain.unwrap_or_default(), ..PeerCertificates::default() };
+        let error = match self.judge(&peer, now())? {
+            Answer::Refuse(alert) => Error::Refused(alert),
+            Answer::Reject(error) => Error::Certificate(error),
+            _ => return Ok(()),
+        };
+        let connection = self.connection.take().ok_or_else(|| missing("the connection"))?;
+        let (mut sender, _) = connection.split()?;
+        let mut out = Vec::new();
+        sender.abort(&error, &mut out)?;
+        self.transport.send(&out);
+        Err(Failure::Tls(error))
+    }
+
+    /// After success: a client has been given the tickets that the test expects.
+    pub(crate) fn check_sessions(&self, sessions: &LastSession) -> Result<(), Failure> {
+        let flags = self.flags;
+        if flags.server || flags.shim_shuts_down {
+            return Ok(());
+        }
+        let new = sessions.new_sessions();
+        // A connection that rests on a key from elsewhere leaves no session: the key serves the next one as well.
+        if new.is_empty() && !flags.psks.is_empty() {
+            return Ok(());
+        }
+        expect("no session", &new.is_empty(), &flags.expect_no_session)?;
+        let Some(max_early_data) = new.last() else { return Ok(()) };
+        let early = *max_early_data > 0;
+        if flags.enable_early_data {
+            expect("early data with it", &early, &flags.expect_ticket_supports_early_data)?;
         }
         Ok(())
     }
@@ -292,14 +295,14 @@ impl<'a> Exchange<'a> {
     /// `-no-op-extra-handshake`: reading nothing does nothing.
     fn check_no_op(&mut self) -> Result<(), Failure> {
         let mut out = Vec::new();
-        let read = self.connection()?.read(UnixTime::now(), &mut [], &mut out)?;
+        let read = self.connection()?.read(now(), &mut [], &mut out)?;
         expect("no-op", &matches!(read, Read::NeedMore { .. }), &true)?;
         expect("output of a no-op", &out, &Vec::<u8>::new())
     }
 
     /// `-export-keying-material`
     fn export(&mut self) -> Result<(), Failure> {
-        self.handshake()?;
+        self.handshake_or_early()?;
         let flags = self.flags;
         let mut material = vec![0; flags.export_keying_material];
         let context = flags.use_export_context.then_some(flags.export_context.as_bytes());
@@ -323,9 +326,12 @@ impl<'a> Exchange<'a> {
         let flags = self.flags;
         let text = flags.shim_initial_write.as_deref().unwrap_or("hello").as_bytes();
         if flags.read_with_unfinished_write {
-            self.handshake()?;
+            self.handshake_or_early()?;
             let mut out = Vec::new();
-            self.connection()?.write(text, &mut out)?;
+            match self.connection()?.early_data_left() {
+                Some(_) => self.connection()?.write_early(text, &mut out)?,
+                None => self.connection()?.write(text, &mut out)?,
+            }
             self.transport.send_one_byte(&out);
         } else if flags.shim_writes_first {
             for _ in 0..flags.repeat_shim_initial_write.unwrap_or(1) {
@@ -337,26 +343,22 @@ impl<'a> Exchange<'a> {
 
     /// Sends everything back, flipped, until the peer closes.
     fn echo(&mut self) -> Result<(), Failure> {
-        let flags = self.flags;
         loop {
+            // What was lost as early data goes out again, if the test is still for it.
+            if std::mem::take(&mut self.turned_down) {
+                self.handshake()?;
+                self.initial_write()?;
+            }
+            for data in std::mem::take(&mut self.early) {
+                self.echo_one(&data)?;
+            }
             match self.step()? {
                 Step::Control => {}
-                Step::Data(data) => {
-                    self.transport.release();
-                    for chunk in data.chunks(flags.read_size.unwrap_or(512)) {
-                        if flags.key_update {
-                            let mut out = FixedOutput::new(&mut []);
-                            self.connection()?.update_keys(false, &mut out)?;
-                            self.flush()?;
-                        }
-                        let flipped: Vec<u8> = chunk.iter().map(|byte| byte ^ 0xff).collect();
-                        self.write(&flipped)?;
-                    }
-                }
+                Step::Data(data) | Step::Early(data) => self.echo_one(&data)?,
                 Step::Closed => break,
                 Step::Eof => {
                     // A cut stream is the application's business, unless the test makes it the shim's.
-                    if flags.check_close_notify || !self.connection()?.is_connected() {
+                    if self.flags.check_close_notify || !self.connection()?.is_connected() {
                         self.connection()?.read_eof()?;
                     }
                     break;
@@ -366,13 +368,27 @@ impl<'a> Exchange<'a> {
         self.close()
     }
 
+    fn echo_one(&mut self, data: &[u8]) -> Result<(), Failure> {
+        self.transport.release();
+        for chunk in data.chunks(self.flags.read_size.unwrap_or(512)) {
+            if self.flags.key_update && self.connection()?.is_connected() {
+                let mut out = FixedOutput::new(&mut []);
+                self.connection()?.update_keys(false, &mut out)?;
+                self.flush()?;
+            }
+            let flipped: Vec<u8> = chunk.iter().map(|byte| byte ^ 0xff).collect();
+            self.write(&flipped)?;
+        }
+        Ok(())
+    }
+
     /// `-shim-shuts-down`
     fn shut_down(&mut self) -> Result<(), Failure> {
         self.handshake()?;
         self.close()?;
         while self.flags.check_close_notify {
             match self.step()? {
-                Step::Control | Step::Data(_) => {}
+                Step::Control | Step::Data(_) | Step::Early(_) => {}
                 Step::Closed => break,
                 Step::Eof => return Ok(self.connection()?.read_eof()?),
             }
@@ -386,25 +402,48 @@ impl<'a> Exchange<'a> {
         self.flush()
     }
 
-    /// Sends application data, once the handshake is complete.
+    /// Sends application data as soon as it can be sent: as early data as far as it may, and the rest once the handshake
+    /// is complete.
     fn write(&mut self, data: &[u8]) -> Result<(), Failure> {
-        self.handshake()?;
+        self.handshake_or_early()?;
+        let Some(left) = self.connection()?.early_data_left() else {
+            return self.write_as(data, Connection::write);
+        };
+        let (early, rest) = data.split_at(left.min(data.len()));
+        if !early.is_empty() {
+            self.write_as(early, Connection::write_early)?;
+        }
+        if !rest.is_empty() {
+            self.handshake()?;
+            // Turned down, all of it is lost, and written anew if the test says so.
+            if !self.turned_down {
+                return self.write_as(rest, Connection::write);
+            }
+        }
+        Ok(())
+    }
+
+    fn write_as(
+        &mut self,
+        data: &[u8],
+        write: impl Fn(&mut Connection, &[u8], &mut dyn Output) -> Result<(), Error>,
+    ) -> Result<(), Failure> {
         // First too little room, and then exactly as much as the library says.
         let mut nothing = FixedOutput::new(&mut []);
-        let need = match self.connection()?.write(data, &mut nothing) {
+        let need = match write(self.connection()?, data, &mut nothing) {
             Err(Error::OutputTooSmall { need }) => need,
             result => return Ok(result?),
         };
         let mut room = vec![0; need];
         let mut out = FixedOutput::new(&mut room);
-        self.connection()?.write(data, &mut out)?;
+        write(self.connection()?, data, &mut out)?;
         expect("room that write needed", &out.len(), &need)?;
         self.transport.send(&room);
         Ok(())
     }
 
     /// Sends what the connection has to say.
-    fn flush(&mut self) -> Result<(), Failure> {
+    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
         let Some(connection) = &mut self.connection else {
             return Ok(());
         };
@@ -413,6 +452,10 @@ impl<'a> Exchange<'a> {
         {
             let mut room = vec![0; need];
             connection.flush(&mut FixedOutput::new(&mut room))?;
+            // What the handshake sends takes a write that is not finished with it.
+            if !connection.is_connected() || !self.checked {
+                self.transport.release();
+            }
             self.transport.send(&room);
         }
         Ok(())

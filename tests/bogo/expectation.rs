@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use sealwire::Summary;
 use sealwire::codepoints::{CipherSuiteId, NamedGroup, ProtocolVersion, SignatureScheme};
+use sealwire::{EarlyData, Summary};
 
 use crate::failure::Failure;
 use crate::flags::Flags;
@@ -29,6 +29,7 @@ pub(crate) fn check_negotiated(
     if let Some(group) = flags.expect_curve_id {
         expect("group", &summary.group, &Some(NamedGroup(group)))?;
     }
+    check_session(flags, summary)?;
     if flags.expect_hrr || flags.expect_no_hrr {
         expect("HelloRetryRequest", &summary.retried, &flags.expect_hrr)?;
     }
@@ -42,8 +43,49 @@ pub(crate) fn check_negotiated(
     Ok(())
 }
 
+/// Whether the session was resumed, and with early data, is what the test expects.
+fn check_session(flags: &Flags, summary: &Summary) -> Result<(), Failure> {
+    expect("resumed", &summary.resumed, &(flags.resumed && !flags.expect_session_miss))?;
+    let early = summary.early_data;
+    if flags.expect_accept_early_data {
+        expect("early data", &early, &EarlyData::Accepted)?;
+    }
+    if flags.expect_reject_early_data && flags.server {
+        expect("early data accepted", &(early == EarlyData::Accepted), &false)?;
+    }
+    if flags.expect_no_offer_early_data {
+        expect("early data", &early, &EarlyData::NotOffered)?;
+    }
+    // The summary knows no more than whether it was taken; reasons are told apart by a client only.
+    match flags.expect_early_data_reason.as_deref() {
+        None => {}
+        Some("accept") => expect("early data", &early, &EarlyData::Accepted)?,
+        Some("peer_declined" | "hello_retry_request" | "session_not_resumed") if !flags.server => {
+            expect("early data", &early, &EarlyData::Rejected)?;
+        }
+        Some(_) if !flags.server => expect("early data", &early, &EarlyData::NotOffered)?,
+        Some(_) => expect("early data accepted", &(early == EarlyData::Accepted), &false)?,
+    }
+    let selected = flags.expect_selected_credential.and_then(|index| flags.psks.get(index));
+    if let Some(psk) = selected {
+        expect("key", &summary.external_psk.as_ref(), &Some(&psk.identity))?;
+    }
+    Ok(())
+}
+
 /// Who the peer is, and with what it proved that, is what the test expects.
 pub(crate) fn check_authenticated(flags: &Flags, summary: &Summary) -> Result<(), Failure> {
+    let nobody = summary.peer_chain.is_empty();
+    if flags.expect_no_peer_cert {
+        expect("no certificate", &nobody, &true)?;
+    }
+    // A session keeps who the peer is, and not what went with that.
+    if summary.resumed {
+        return match &flags.expect_peer_cert_file {
+            Some(path) => expect("peer's chain", &summary.peer_chain, &expected_chain(path)?),
+            None => Ok(()),
+        };
+    }
     expect("OCSP response", &summary.peer_ocsp, &flags.expect_ocsp_response)
         .or_else(|error| if flags.expect_ocsp_response.is_empty() { Ok(()) } else { Err(error) })?;
     if !flags.expect_signed_cert_timestamps.is_empty() {
@@ -56,8 +98,9 @@ pub(crate) fn check_authenticated(flags: &Flags, summary: &Summary) -> Result<()
     if let Some(scheme) = flags.expect_peer_signature_algorithm {
         expect("peer's scheme", &summary.peer_scheme, &Some(SignatureScheme(scheme)))?;
     }
-    if !flags.server || flags.require_any_client_certificate {
-        expect("no certificate", &summary.peer_chain.is_empty(), &false)?;
+    let by_key = summary.external_psk.is_some();
+    if !by_key && (!flags.server || flags.require_any_client_certificate) {
+        expect("no certificate", &nobody, &false)?;
     }
     Ok(())
 }

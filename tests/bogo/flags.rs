@@ -12,6 +12,10 @@ pub(crate) struct Flags {
     pub ipv6: bool,
     pub(crate) server: bool,
     pub(crate) resume_count: usize,
+    /// Whether this is for a connection after the first.
+    pub(crate) resumed: bool,
+    /// In seconds, after each connection.
+    pub(crate) resumption_delay: u64,
 
     // How the shim goes about it.
     pub(crate) r#async: bool,
@@ -47,6 +51,9 @@ pub(crate) struct Flags {
     pub(crate) enable_ocsp_stapling: bool,
     pub(crate) enable_signed_cert_timestamps: bool,
     pub(crate) no_server_name_ack: bool,
+    pub(crate) no_ticket: bool,
+    pub(crate) enable_early_data: bool,
+    pub(crate) psks: Vec<PskFlags>,
     pub(crate) max_send_fragment: Option<usize>,
     pub(crate) max_cert_list: Option<usize>,
 
@@ -60,6 +67,7 @@ pub(crate) struct Flags {
     pub(crate) use_client_ca_list: Option<String>,
     pub(crate) verify_peer: bool,
     pub(crate) verify_fail: bool,
+    pub(crate) reverify_on_resume: bool,
     pub(crate) use_custom_verify_callback: bool,
     pub(crate) use_ocsp_callback: bool,
     pub(crate) set_ocsp_in_callback: bool,
@@ -85,6 +93,35 @@ pub(crate) struct Flags {
     pub(crate) expect_verify_result: bool,
     pub(crate) expect_secure_renegotiation: bool,
     pub(crate) expect_extended_master_secret: bool,
+    pub(crate) expect_session_miss: bool,
+    pub(crate) expect_no_session: bool,
+    pub(crate) expect_ticket_supports_early_data: bool,
+    pub(crate) expect_accept_early_data: bool,
+    pub(crate) expect_reject_early_data: bool,
+    pub(crate) expect_no_offer_early_data: bool,
+    pub(crate) expect_early_data_reason: Option<String>,
+    pub(crate) expect_no_peer_cert: bool,
+    pub(crate) expect_selected_credential: Option<usize>,
+}
+
+/// `-new-psk-credential` and what describes it.
+#[derive(Debug, Default)]
+pub(crate) struct PskFlags {
+    pub(crate) key: Vec<u8>,
+    pub(crate) identity: Vec<u8>,
+    pub(crate) context: Vec<u8>,
+    pub(crate) sha384: bool,
+}
+
+/// For which connection flags are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// The first.
+    Initial,
+    /// Those after it.
+    Resumed,
+    /// Those after it, once the server has turned early data down.
+    Retry,
 }
 
 /// Flags that are accepted although nothing is done about them, each with the reason.
@@ -98,27 +135,30 @@ const ACCEPTED_UNCHECKED: &[&str] = &[
     "-no-legacy-server-connect",
     // The server's order always decides among groups and suites.
     "-server-preference",
-    // There are no tickets.
-    "-no-ticket",
+    // The application is always asked about a ClientHello.
+    "-use-early-callback",
+    // A server's sessions have no session ID in TLS 1.3.
+    "-expect-no-session-id",
     // Where the client's certificate is looked up; it is the same certificate either way.
     "-use-old-client-cert-callback",
 ];
 
 impl Flags {
-    /// Reads the arguments: those for the first connection, or for a `resumed` one.
-    pub(crate) fn parse(arguments: &[String], resumed: bool) -> Result<Self, Unsupported> {
-        let mut flags = Self::default();
+    /// Reads the arguments that are for the connection `which`.
+    pub(crate) fn parse(arguments: &[String], which: Which) -> Result<Self, Unsupported> {
+        let mut flags = Self { resumed: which != Which::Initial, ..Self::default() };
         // Where flags go that are for another connection; they have to be right, too.
         let mut others = Self::default();
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
             let name = argument.strip_prefix("-on-shim").unwrap_or(argument);
-            let (name, applies) =
-                match (name.strip_prefix("-on-initial"), name.strip_prefix("-on-resume")) {
-                    (Some(name), _) => (name, !resumed),
-                    (_, Some(name)) => (name, resumed),
-                    (None, None) => (name, true),
-                };
+            let prefixes = [
+                ("-on-initial", Which::Initial),
+                ("-on-resume", Which::Resumed),
+                ("-on-retry", Which::Retry),
+            ];
+            let only = |(prefix, of)| Some((name.strip_prefix(prefix)?, of == which));
+            let (name, applies) = prefixes.into_iter().find_map(only).unwrap_or((name, true));
             let flags = if applies { &mut flags } else { &mut others };
             let mut value = || rest.next().ok_or_else(|| Unsupported(format!("{name}: no value")));
             if !flags.set_switch(name) {
@@ -155,6 +195,25 @@ impl Flags {
             "-no-server-name-ack" => &mut self.no_server_name_ack,
             "-require-any-client-certificate" => &mut self.require_any_client_certificate,
             "-verify-peer" => &mut self.verify_peer,
+            "-no-ticket" => &mut self.no_ticket,
+            "-enable-early-data" => &mut self.enable_early_data,
+            "-reverify-on-resume" => &mut self.reverify_on_resume,
+            "-expect-session-miss" => &mut self.expect_session_miss,
+            "-expect-no-session" => &mut self.expect_no_session,
+            "-expect-ticket-supports-early-data" => &mut self.expect_ticket_supports_early_data,
+            "-expect-accept-early-data" => &mut self.expect_accept_early_data,
+            "-expect-reject-early-data" => &mut self.expect_reject_early_data,
+            "-expect-no-offer-early-data" => &mut self.expect_no_offer_early_data,
+            "-expect-no-peer-cert" => &mut self.expect_no_peer_cert,
+            "-new-psk-credential" => {
+                self.psks.push(PskFlags::default());
+                return true;
+            }
+            "-psk-importer-sha256" | "-psk-importer-sha384" => {
+                let Some(psk) = self.psks.last_mut() else { return false };
+                psk.sha384 = name == "-psk-importer-sha384";
+                return true;
+            }
             "-verify-fail" => &mut self.verify_fail,
             "-use-custom-verify-callback" => &mut self.use_custom_verify_callback,
             "-use-ocsp-callback" => &mut self.use_ocsp_callback,
@@ -204,7 +263,7 @@ impl Flags {
             "-signing-prefs" => self.signing_prefs.push(number(name, value()?)?),
             "-verify-prefs" => self.verify_prefs.push(number(name, value()?)?),
             "-advertise-alpn" => self.advertise_alpn = Some(value()?.clone().into_bytes()),
-            "-select-alpn" => self.select_alpn = Some(value()?.clone()),
+            "-select-alpn" => self.select_alpn = not_empty(value()?),
             "-max-send-fragment" => self.max_send_fragment = Some(number(name, value()?)?),
             "-max-cert-list" => self.max_cert_list = Some(number(name, value()?)?),
             "-cert-file" => self.cert_file = Some(value()?.clone()),
@@ -215,10 +274,18 @@ impl Flags {
             "-use-client-ca-list" => self.use_client_ca_list = Some(value()?.clone()),
             "-min-version" => check(number::<u16>(name, value()?)? <= TLS13, name)?,
             "-max-version" => check(number::<u16>(name, value()?)? >= TLS13, name)?,
+            "-resumption-delay" => self.resumption_delay = number(name, value()?)?,
+            "-psk-importer-key" => self.psk(name)?.key = base64(name, value()?)?,
+            "-psk-importer-identity" => self.psk(name)?.identity = base64(name, value()?)?,
+            "-psk-importer-context" => self.psk(name)?.context = base64(name, value()?)?,
             "-resume-count" => self.resume_count = number(name, value()?)?,
             _ => return self.set_expectation(name, value),
         }
         Ok(())
+    }
+
+    fn psk(&mut self, name: &str) -> Result<&mut PskFlags, Unsupported> {
+        self.psks.last_mut().ok_or_else(|| Unsupported(name.to_owned()))
     }
 
     fn set_expectation<'a>(
@@ -232,7 +299,7 @@ impl Flags {
             "-expect-cipher-aes" => self.expect_cipher_aes = Some(number(name, value()?)?),
             "-expect-cipher-no-aes" => self.expect_cipher_no_aes = Some(number(name, value()?)?),
             "-expect-curve-id" => self.expect_curve_id = Some(number(name, value()?)?),
-            "-expect-alpn" => self.expect_alpn = Some(value()?.clone()),
+            "-expect-alpn" => self.expect_alpn = not_empty(value()?),
             "-expect-advertised-alpn" => {
                 self.expect_advertised_alpn = Some(value()?.clone().into_bytes());
             }
@@ -250,8 +317,12 @@ impl Flags {
                 check(self.server, name)?;
                 self.expect_peer_verify_pref.push(number(name, value()?)?);
             }
-            // It is never enabled.
-            "-expect-early-data-reason" => check(self.server && value()? == "disabled", name)?,
+            "-expect-early-data-reason" => self.expect_early_data_reason = not_empty(value()?),
+            "-expect-selected-credential" => {
+                // Among keys; certificates are chosen by what the ClientHello says.
+                check(!self.psks.is_empty(), name)?;
+                self.expect_selected_credential = Some(number(name, value()?)?);
+            }
             _ => return Err(Unsupported(name.to_owned())),
         }
         Ok(())
@@ -260,6 +331,10 @@ impl Flags {
 
 /// TLS 1.3, as the flags write versions.
 const TLS13: u16 = 0x0304;
+
+fn not_empty(value: &str) -> Option<String> {
+    (!value.is_empty()).then(|| value.to_owned())
+}
 
 fn check(supported: bool, name: &str) -> Result<(), Unsupported> {
     if supported { Ok(()) } else { Err(Unsupported(name.to_owned())) }

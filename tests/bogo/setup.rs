@@ -8,11 +8,13 @@ use sealwire::crypto::{CryptoError, Provider, Rng, SigningKey, ring};
 use sealwire::pki_types::pem::PemObject;
 use sealwire::pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor};
 use sealwire::{
-    Ask, ClientAuth, ClientConfig, Credential, KeyLog, Limits, ServerConfig, TrustAnchors, Verifier,
+    Ask, ClientAuth, ClientConfig, Credential, ExternalPsk, KeyLog, Limits, MemoryReplay, PskHash,
+    PskPolicy, ServerConfig, TicketKeys, TrustAnchors, Verifier,
 };
 
 use crate::failure::Failure;
-use crate::flags::{Flags, Unsupported};
+use crate::flags::{Flags, PskFlags, Unsupported};
+use crate::session::Shared;
 
 /// Everything that a connection is made of.
 pub(crate) struct Setup {
@@ -26,6 +28,8 @@ pub(crate) struct Setup {
     pub(crate) credential: Option<Arc<Credential>>,
     pub(crate) unstapled: Option<Arc<Credential>>,
     pub(crate) secrets: Arc<Secrets>,
+    pub(crate) tickets: Arc<TicketKeys>,
+    pub(crate) replay: Arc<MemoryReplay>,
 }
 
 /// Which side the shim is.
@@ -44,7 +48,7 @@ const DEFAULT_SCHEMES: &[SignatureScheme] = &[
 ];
 
 impl Setup {
-    pub(crate) fn new(flags: &Flags) -> Result<Self, Failure> {
+    pub(crate) fn new(flags: &Flags, shared: &Shared) -> Result<Self, Failure> {
         let mut provider = ring::provider();
         let preferences = flags.signing_prefs.iter().map(|id| SignatureScheme(*id)).collect();
         let _only_once = SIGNING_PREFERENCES.set(preferences);
@@ -72,10 +76,15 @@ impl Setup {
         let verifier = anchors.map(|list| Verifier::new(TrustAnchors::from_certificates(list)));
         let secrets = Arc::new(Secrets::default());
         let role = match flags.server {
-            true => Role::Server(Arc::new(server(flags, &provider, &credential, &secrets)?)),
-            false => Role::Client(Arc::new(client(flags, &provider, &credential, &secrets)?)),
+            true => {
+                Role::Server(Arc::new(server(flags, &provider, &credential, &secrets, shared)?))
+            }
+            false => {
+                Role::Client(Arc::new(client(flags, &provider, &credential, &secrets, shared)?))
+            }
         };
-        Ok(Self { provider, role, verifier, key, credential, unstapled, secrets })
+        let (tickets, replay) = (shared.tickets.clone(), shared.replay.clone());
+        Ok(Self { provider, role, verifier, key, credential, unstapled, secrets, tickets, replay })
     }
 }
 
@@ -84,6 +93,7 @@ fn client(
     provider: &Provider,
     credential: &Option<Arc<Credential>>,
     secrets: &Arc<Secrets>,
+    shared: &Shared,
 ) -> Result<ClientConfig, Failure> {
     let everything = ClientConfig::new(provider.clone(), Verifier::danger_accept_any());
     let mut config = everything
@@ -92,9 +102,15 @@ fn client(
         .with_credentials(credential.iter().cloned().collect())
         .with_server_name(flags.host_name.is_some())
         .with_status_requests(flags.enable_ocsp_stapling, flags.enable_signed_cert_timestamps)
-        .with_ask(Ask { client_hello: false, signature: flags.r#async, verdict: true })
+        .with_ask(Ask { signature: flags.r#async, verdict: true, ..Ask::default() })
         .with_limits(limits(flags))
+        .with_sessions(shared.sessions.clone())
+        .with_early_data(flags.enable_early_data)
         .with_key_log(secrets.clone());
+    let psks = psks(flags)?;
+    if !psks.is_empty() {
+        config = config.with_external_psks(psks, psk_policy(flags));
+    }
     if !flags.curves.is_empty() {
         config = config.with_groups(&groups(flags, provider)?).map_err(Failure::setup)?;
     }
@@ -124,6 +140,7 @@ fn server(
     provider: &Provider,
     credential: &Option<Arc<Credential>>,
     secrets: &Arc<Secrets>,
+    shared: &Shared,
 ) -> Result<ServerConfig, Failure> {
     let credentials = credential.iter().cloned().collect();
     let verifier = match &flags.use_client_ca_list {
@@ -140,11 +157,27 @@ fn server(
         .and_then(|c| c.with_schemes(&schemes(flags, provider)?))
         .map_err(Failure::setup)?
         .with_client_auth(client_auth)
-        .with_ask(Ask { client_hello: true, signature: flags.r#async, verdict: true })
+        .with_ask(Ask {
+            client_hello: true,
+            signature: flags.r#async,
+            verdict: true,
+            psk: flags.r#async && !flags.no_ticket,
+            early_data: flags.r#async,
+        })
         .with_limits(limits(flags))
         .with_key_log(secrets.clone());
     if !flags.curves.is_empty() {
         config = config.with_groups(&groups(flags, provider)?).map_err(Failure::setup)?;
+    }
+    if !flags.no_ticket {
+        config = config.with_tickets(shared.tickets.clone());
+    }
+    if flags.enable_early_data {
+        config = config.with_early_data(shared.replay.clone(), MAX_EARLY_DATA);
+    }
+    let psks = psks(flags)?;
+    if !psks.is_empty() {
+        config = config.with_external_psks(psks, psk_policy(flags));
     }
     if let Some(protocol) = &flags.select_alpn {
         config = config.with_alpn(&[protocol.as_bytes()]).map_err(Failure::setup)?;
@@ -153,6 +186,27 @@ fn server(
         config = config.with_max_fragment(bytes).map_err(Failure::setup)?;
     }
     Ok(config)
+}
+
+/// What BoringSSL's tickets allow.
+const MAX_EARLY_DATA: u32 = 14_336;
+
+/// `-new-psk-credential`
+fn psks(flags: &Flags) -> Result<Vec<Arc<ExternalPsk>>, Failure> {
+    let one = |psk: &PskFlags| {
+        let hash = if psk.sha384 { PskHash::Sha384 } else { PskHash::Sha256 };
+        let new = ExternalPsk::new(&psk.identity, &psk.key)?.with_hash(hash);
+        new.with_context(&psk.context).map(Arc::new)
+    };
+    flags.psks.iter().map(one).collect::<Result<_, _>>().map_err(Failure::setup)
+}
+
+/// A server with certificates besides keys, and a client that verifies them, takes either.
+fn psk_policy(flags: &Flags) -> PskPolicy {
+    match if flags.server { flags.cert_file.is_some() } else { flags.verify_peer } {
+        true => PskPolicy::OrCertificate,
+        false => PskPolicy::Required,
+    }
 }
 
 fn limits(flags: &Flags) -> Limits {

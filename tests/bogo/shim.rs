@@ -3,10 +3,13 @@
 //!
 //! Exit codes: 0 success, 1 failure (what failed is on stderr), 89 a flag or value that is not supported, 90 a panic.
 
+mod answer;
+mod clock;
 mod exchange;
 mod expectation;
 mod failure;
 mod flags;
+mod session;
 mod setup;
 mod transport;
 
@@ -14,7 +17,8 @@ use std::process::ExitCode;
 
 use exchange::Exchange;
 use failure::Failure;
-use flags::{Flags, Unsupported};
+use flags::{Flags, Unsupported, Which};
+use session::Shared;
 use setup::Setup;
 use transport::Transport;
 
@@ -44,26 +48,27 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> Result<(), Failure> {
-    let flags = [Flags::parse(arguments, false)?, Flags::parse(arguments, true)?];
-    let [initial, resumed] = &flags;
-    // There is no resumption yet.
-    if initial.resume_count > 0 {
-        return Err(Unsupported("-resume-count".to_owned()).into());
-    }
+    let parse = |which| Flags::parse(arguments, which);
+    let [initial, resumed, retry] =
+        [parse(Which::Initial)?, parse(Which::Resumed)?, parse(Which::Retry)?];
+    let shared = Shared::new()?;
     // Whatever is unsupported is found out before the connection, so that the runner is not left waiting.
-    let setups = [Setup::new(initial)?, Setup::new(resumed)?];
-    let [initial_setup, resumed_setup] = &setups;
-    connect(initial, initial_setup)?;
+    let [initial_setup, resumed_setup] =
+        [Setup::new(&initial, &shared)?, Setup::new(&resumed, &shared)?];
+    connect(&initial, &initial, &initial_setup, &shared)?;
     for _ in 0..initial.resume_count {
-        connect(resumed, resumed_setup)?;
+        clock::advance(initial.resumption_delay);
+        connect(&resumed, &retry, &resumed_setup, &shared)?;
     }
     Ok(())
 }
 
-fn connect(flags: &Flags, setup: &Setup) -> Result<(), Failure> {
+fn connect(flags: &Flags, retry: &Flags, setup: &Setup, shared: &Shared) -> Result<(), Failure> {
+    shared.sessions.start();
     let transport = Transport::connect(flags)?;
-    let mut exchange = Exchange::start(flags, setup, transport)?;
+    let mut exchange = Exchange::start(flags, retry, setup, transport)?;
     let result = exchange.run();
+    let result = result.and_then(|()| exchange.check_sessions(&shared.sessions));
     exchange.finish();
     result
 }
