@@ -142,6 +142,7 @@ impl End {
                     start += used;
                     assert!(self.connection.is_connected(), "data before the handshake's end");
                 }
+                Ok(Read::EarlyData { .. }) => panic!("early data without a store"),
                 Ok(Read::Waiting) => panic!("nothing was asked"),
                 Ok(Read::Closed) => break,
                 Err(error) => self.fail(error),
