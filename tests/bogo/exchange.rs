@@ -1,6 +1,6 @@
 //! One connection: the handshake, what a test does after it, and the end.
 
-use sealwire::codepoints::Alert;
+use sealwire::codepoints::{Alert, HandshakeType};
 use sealwire::pki_types::{ServerName, UnixTime};
 use sealwire::{
     Answer, Connection, Error, Event, FixedOutput, Output, PeerCertificates, Question, Read,
@@ -13,6 +13,9 @@ use crate::flags::Flags;
 use crate::session::LastSession;
 use crate::setup::{Role, Setup};
 use crate::transport::Transport;
+
+/// The type of a record with handshake messages in clear.
+const HANDSHAKE: u8 = 22;
 
 /// What came of one step.
 enum Step {
@@ -44,6 +47,8 @@ pub(crate) struct Exchange<'a> {
     /// Server: early data that is not answered yet.
     pub(crate) early: Vec<Vec<u8>>,
     pub(crate) turned_down: bool,
+    /// Client: the server's last message, as far as it shows from outside.
+    pub(crate) last_message: Option<HandshakeType>,
     /// The verdict on the peer, if it was asked for.
     pub(crate) accepted: Option<bool>,
 }
@@ -79,6 +84,7 @@ impl<'a> Exchange<'a> {
             checked: false,
             early: Vec::new(),
             turned_down: false,
+            last_message: None,
             accepted: None,
         })
     }
@@ -98,6 +104,9 @@ impl<'a> Exchange<'a> {
         // An implicit handshake happens with the first call that needs it.
         if !flags.implicit_handshake {
             self.handshake_or_early()?;
+        }
+        if let Some(message) = flags.early_write_after_message {
+            self.read_up_to(message)?;
         }
         if flags.no_op_extra_handshake {
             self.check_no_op()?;
@@ -148,15 +157,22 @@ impl<'a> Exchange<'a> {
     }
 
     fn is_early(&mut self) -> Result<bool, Failure> {
-        let may = self.flags.expect_accept_early_data || !self.early.is_empty();
-        let server = self.flags.server;
         let connection = self.connection()?;
-        if !server {
-            return Ok(connection.early_data_left().is_some());
+        Ok(connection.early_data_left().is_some() || connection.early_summary().is_some())
+    }
+
+    /// `-early-write-after-message`: reads up to ServerHello or EncryptedExtensions. Early data can still be sent then,
+    /// until Finished (RFC 9846 §4.3.10).
+    fn read_up_to(&mut self, message: HandshakeType) -> Result<(), Failure> {
+        while self.last_message != Some(message) {
+            self.handshake_step()?;
+            expect(
+                "in time for early data",
+                &self.connection()?.early_data_left().is_some(),
+                &true,
+            )?;
         }
-        // Data can be sent if only the room is missing.
-        let written = connection.write(b"?", &mut FixedOutput::new(&mut []));
-        Ok(may && matches!(written, Err(Error::OutputTooSmall { .. })))
+        Ok(())
     }
 
     fn handshake_step(&mut self) -> Result<(), Failure> {
@@ -181,6 +197,7 @@ impl<'a> Exchange<'a> {
             };
             // An output without room, so that what is sent always has to be fetched with `flush`.
             let mut out = FixedOutput::new(&mut []);
+            let is_clear_handshake = self.transport.input().first() == Some(&HANDSHAKE);
             let read = match connection.read(time, self.transport.input(), &mut out)? {
                 Read::NeedMore { need } => {
                     if need <= self.transport.input().len() {
@@ -201,6 +218,9 @@ impl<'a> Exchange<'a> {
             match read {
                 Some((used, step)) => {
                     self.transport.spend(used);
+                    if is_clear_handshake {
+                        self.last_message = Some(HandshakeType::server_hello);
+                    }
                     self.events(time)?;
                     return Ok(step);
                 }
@@ -215,6 +235,9 @@ impl<'a> Exchange<'a> {
             match event {
                 Event::Ask(question) => self.question = Some(question),
                 Event::Connected => self.check()?,
+                Event::EarlyDataAnswer { accepted: true } => {
+                    self.last_message = Some(HandshakeType::encrypted_extensions);
+                }
                 Event::EarlyDataAnswer { accepted: false } => {
                     expect("early data refused", &true, &self.flags.expect_reject_early_data)?;
                     // From here on the suite takes it for another connection.

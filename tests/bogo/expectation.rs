@@ -50,8 +50,11 @@ fn check_session(flags: &Flags, summary: &Summary) -> Result<(), Failure> {
     if flags.expect_accept_early_data {
         expect("early data", &early, &EarlyData::Accepted)?;
     }
-    if flags.expect_reject_early_data && flags.server {
+    if flags.expect_reject_early_data {
         expect("early data accepted", &(early == EarlyData::Accepted), &false)?;
+        if !flags.server && flags.resumed {
+            expect("early data", &early, &EarlyData::Rejected)?;
+        }
     }
     if flags.expect_no_offer_early_data {
         expect("early data", &early, &EarlyData::NotOffered)?;
@@ -65,6 +68,12 @@ fn check_session(flags: &Flags, summary: &Summary) -> Result<(), Failure> {
         }
         Some(_) if !flags.server => expect("early data", &early, &EarlyData::NotOffered)?,
         Some(_) => expect("early data accepted", &(early == EarlyData::Accepted), &false)?,
+    }
+    // Two of the reasons show elsewhere.
+    match flags.expect_early_data_reason.as_deref() {
+        Some("hello_retry_request") => expect("retried", &summary.retried, &true)?,
+        Some("session_not_resumed") => expect("resumed", &summary.resumed, &false)?,
+        _ => {}
     }
     let selected = flags.expect_selected_credential.and_then(|index| flags.psks.get(index));
     if let Some(psk) = selected {

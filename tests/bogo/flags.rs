@@ -1,5 +1,7 @@
 //! The flags that a test gives, and what is refused among them.
 
+use sealwire::codepoints::HandshakeType;
+
 /// What a test wants that the library does not do: the shim exits with 89.
 #[derive(Debug)]
 pub(crate) struct Unsupported(pub(crate) String);
@@ -16,6 +18,7 @@ pub(crate) struct Flags {
     pub(crate) resumed: bool,
     /// In seconds, after each connection.
     pub(crate) resumption_delay: u64,
+    pub(crate) early_write_after_message: Option<HandshakeType>,
 
     // How the shim goes about it.
     pub(crate) r#async: bool,
@@ -274,6 +277,12 @@ impl Flags {
             "-use-client-ca-list" => self.use_client_ca_list = Some(value()?.clone()),
             "-min-version" => check(number::<u16>(name, value()?)? <= TLS13, name)?,
             "-max-version" => check(number::<u16>(name, value()?)? >= TLS13, name)?,
+            "-early-write-after-message" => {
+                let message = HandshakeType(number(name, value()?)?);
+                let shows = [HandshakeType::server_hello, HandshakeType::encrypted_extensions];
+                check(shows.contains(&message), name)?;
+                self.early_write_after_message = Some(message);
+            }
             "-resumption-delay" => self.resumption_delay = number(name, value()?)?,
             "-psk-importer-key" => self.psk(name)?.key = base64(name, value()?)?,
             "-psk-importer-identity" => self.psk(name)?.identity = base64(name, value()?)?,
