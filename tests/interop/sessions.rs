@@ -189,7 +189,7 @@ fn gnutls_serves() {
             let address = stream.peer_addr().unwrap();
             if early {
                 // GnuTLS refuses what may be from before its start, and our ages are whole seconds.
-                std::thread::sleep(Duration::from_millis(1_200));
+                thread::sleep(Duration::from_millis(1_200));
             }
             for resumed in [false, true] {
                 let socket = TcpStream::connect(address).unwrap();
