@@ -16,6 +16,7 @@ use crate::error::{CertificateError, Error};
 use crate::message::ClientHelloView;
 use crate::psk::ExternalPsk;
 use crate::ticket::RedeemedTicket;
+use crate::verify::Evidence;
 
 /// What the connection wants to know. Every question can be answered with [`Answer::UseConfig`] or [`Answer::Refuse`].
 #[derive(Clone, Debug)]
@@ -132,4 +133,14 @@ pub struct PeerCertificates {
     pub ocsp: Vec<u8>,
     /// The signed certificate timestamps, not checked.
     pub scts: Vec<Vec<u8>>,
+    /// Whether the peer was asked for an OCSP response.
+    pub asked_for_ocsp: bool,
+}
+
+impl PeerCertificates {
+    /// What came beside the chain, for [`Verifier::verify`](crate::Verifier::verify).
+    #[must_use]
+    pub fn evidence(&self) -> Evidence<'_> {
+        Evidence { ocsp: &self.ocsp, scts: &self.scts, asked_for_ocsp: self.asked_for_ocsp }
+    }
 }

@@ -18,7 +18,8 @@ use pki_types::{CertificateDer, ServerName, UnixTime};
 use sealwire::codepoints::Alert;
 use sealwire::crypto::{Provider, ring};
 use sealwire::{
-    CertificateError, CertificateReason, Purpose, TrustAnchors, VerifiedPath, Verifier, pki_types,
+    CertificateError, CertificateReason, Evidence, Purpose, TrustAnchors, VerifiedPath, Verifier,
+    pki_types,
 };
 
 type Der = CertificateDer<'static>;
@@ -79,7 +80,8 @@ fn verify<'a>(
 ) -> Result<VerifiedPath<'a>, CertificateError> {
     let name = name.map(|n| ServerName::try_from(n).unwrap());
     let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
-    verifier.verify(&ring::provider(), chain, purpose, name.as_ref(), now)
+    let nothing = Evidence::default();
+    verifier.verify(&ring::provider(), chain, purpose, name.as_ref(), now, nothing)
 }
 
 /// The verdict on a server example.com, now.

@@ -360,8 +360,14 @@ fn verdicts_from_another_thread() {
             let Question::Verdict(peer) = question else { panic!("{question:?}") };
             let purpose = if peer.name.is_some() { Purpose::Server } else { Purpose::Client };
             let name = peer.name.as_ref();
-            let verdict =
-                judge.verifier().verify(judge.provider(), &peer.chain, purpose, name, now());
+            let verdict = judge.verifier().verify(
+                judge.provider(),
+                &peer.chain,
+                purpose,
+                name,
+                now(),
+                peer.evidence(),
+            );
             let answer = match verdict {
                 Ok(_) => Answer::Accept,
                 Err(error) => Answer::Reject(error),

@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use sealwire::pki_types::pem::PemObject as _;
 use sealwire::pki_types::{CertificateDer, ServerName};
-use sealwire::{Purpose, TrustAnchors};
+use sealwire::{Evidence, Purpose, TrustAnchors};
 use sealwire_fuzz::{CLIENT, Instructions, SERVER, now, provider, verifier};
 
 fuzz_target!(|data: &[u8]| {
@@ -21,7 +21,8 @@ fuzz_target!(|data: &[u8]| {
         0 => (Purpose::Server, Some(&name)),
         _ => (Purpose::Client, None),
     };
-    let verdict = verifier().verify(&provider(0), &chain, purpose, name, now());
+    let evidence = Evidence::default();
+    let verdict = verifier().verify(&provider(0), &chain, purpose, name, now(), evidence);
     if verdict.is_ok() {
         let leaf = CertificateDer::from_pem_slice(if bits & 1 == 0 { SERVER } else { CLIENT });
         assert_eq!(chain[0], leaf.unwrap(), "the root has signed nothing else");

@@ -72,7 +72,8 @@ pub(crate) fn on_certificate(
         entry.extensions.ensure_solicited(&was_asked)?;
     }
 
-    let mut peer = PeerCertificates { name, ..PeerCertificates::default() };
+    let asked_for_ocsp = was_asked(ExtensionType::status_request);
+    let mut peer = PeerCertificates { name, asked_for_ocsp, ..PeerCertificates::default() };
     for entry in &message.entries {
         peer.chain.push(CertificateDer::from(entry.certificate.to_vec()));
     }
@@ -98,7 +99,8 @@ pub(crate) fn judge(
         Answer::Refuse(alert) => Err(Error::Refused(alert)),
         _ => {
             let (provider, name) = (&common.provider, peer.name.as_ref());
-            verifier.verify(provider, &peer.chain, side.purpose(), name, now)?;
+            let (purpose, evidence) = (side.purpose(), peer.evidence());
+            verifier.verify(provider, &peer.chain, purpose, name, now, evidence)?;
             Ok(())
         }
     }

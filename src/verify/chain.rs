@@ -21,7 +21,7 @@ use super::budget::{Budget, Exhausted};
 use super::certificate::Certificate;
 use super::constraint::{Names, Refusal, Subtrees};
 use super::report::{Rank, Report, Stage, dotted, subject};
-use super::{Purpose, TrustAnchors, directory, step};
+use super::{Evidence, Purpose, TrustAnchors, directory, step};
 use crate::crypto::Provider;
 use crate::error::{CertificateError, CertificateReason as Reason};
 
@@ -33,6 +33,9 @@ pub(super) struct Inputs<'a> {
     pub(super) max_depth: usize,
     /// Seconds since 1970.
     pub(super) now: i64,
+    /// What the peer sent beside its chain. No policy looks at it yet.
+    #[allow(dead_code)]
+    pub(super) evidence: Evidence<'a>,
 }
 
 /// A search in progress.

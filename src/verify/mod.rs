@@ -43,6 +43,18 @@ pub enum Purpose {
     Client,
 }
 
+/// What a peer sent beside its chain, none of it checked yet (RFC 9846 §4.5.1.1). The default is nothing, and nothing was
+/// asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Evidence<'a> {
+    /// The OCSP response (DER) that was stapled to the first certificate; empty if there is none.
+    pub ocsp: &'a [u8],
+    /// The signed certificate timestamps that came with the first certificate, each without its length.
+    pub scts: &'a [Vec<u8>],
+    /// Whether the peer was asked for an OCSP response. Only then can one that is missing be held against it.
+    pub asked_for_ocsp: bool,
+}
+
 /// Judges chains.
 #[derive(Clone, Debug)]
 pub struct Verifier {
@@ -115,7 +127,8 @@ impl Verifier {
     ///
     /// The other certificates may be in any order and need not be of use. With a `name`, the subjectAltName of the first
     /// must cover it: a client passes the server's name, always. `None` is for peers whose name does not matter, or is
-    /// judged by the caller, as clients' mostly are.
+    /// judged by the caller, as clients' mostly are. `evidence` is what else the peer sent:
+    /// [`PeerCertificates::evidence`](crate::PeerCertificates::evidence), or the default.
     ///
     /// # Errors
     /// If there is no such path. The reason that says most decides: what is wrong at an anchor before what is wrong
@@ -127,6 +140,7 @@ impl Verifier {
         purpose: Purpose,
         name: Option<&ServerName<'_>>,
         now: UnixTime,
+        evidence: Evidence<'_>,
     ) -> Result<VerifiedPath<'a>, CertificateError> {
         let (leaf, intermediates) = chain
             .split_first()
@@ -142,7 +156,7 @@ impl Verifier {
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         let leaf_verdict = step::check_leaf(&leaf, purpose, now)
             .and_then(|()| name.map_or(Ok(()), |name| step::check_name(&leaf, name)));
-        let inputs = Inputs { provider, anchors, purpose, max_depth, now };
+        let inputs = Inputs { provider, anchors, purpose, max_depth, now, evidence };
         let mut search = Search::new(inputs, leaf, leaf_verdict, intermediates);
         let found = loop {
             if let Progress::Done(verdict) = search.step() {

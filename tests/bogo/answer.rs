@@ -115,7 +115,9 @@ impl Exchange<'_> {
         if let Some(verifier) = &self.setup.verifier {
             let purpose = if flags.server { Purpose::Client } else { Purpose::Server };
             let provider = &self.setup.provider;
-            if let Err(error) = verifier.verify(provider, &peer.chain, purpose, None, now) {
+            let evidence = peer.evidence();
+            if let Err(error) = verifier.verify(provider, &peer.chain, purpose, None, now, evidence)
+            {
                 // A test that changes the certificate names the one that it expects, and trusts the other.
                 let expected = flags.expect_peer_cert_file.as_deref().map(expected_chain);
                 let named = expected.transpose()?.is_some_and(|chain| chain == peer.chain);

@@ -429,8 +429,9 @@ impl<'a> Session<'a> {
 
     fn judge(&mut self, peer: PeerCertificates) -> Answer {
         let (purpose, now) = (Purpose::Server, UnixTime::now());
-        let name = Some(&self.name);
-        let verdict = self.verifier.verify(&self.provider, &peer.chain, purpose, name, now);
+        let (name, evidence) = (Some(&self.name), peer.evidence());
+        let verdict =
+            self.verifier.verify(&self.provider, &peer.chain, purpose, name, now, evidence);
         let verdict = verdict.map(|_| ());
         self.report.chain = peer.chain;
         self.report.verdict = Some(verdict.clone());
