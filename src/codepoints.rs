@@ -218,6 +218,15 @@ open_enum! {
 }
 
 open_enum! {
+    /// What a Certificate message carries (RFC 7250 §3; of the registered types TLS 1.3 has the first and the third).
+    CertificateType: u8 {
+        X509 = 0,
+        OpenPGP = 1,
+        RawPublicKey = 2,
+    }
+}
+
+open_enum! {
     /// An alert's description (RFC 9846 §6).
     Alert: u8 {
         close_notify = 0,

@@ -664,7 +664,7 @@ impl Connection {
             && let Established { issuer: Some(issuer), summary, .. } = &mut **established
             && known
         {
-            issuer.client_chain.clone_from(&summary.peer_chain);
+            issuer.client = summary.peer();
             issuer.authenticated = now.as_secs();
         }
         self.inbound.events.push_back(Event::ClientAnswered { known });

@@ -1,19 +1,22 @@
-//! What we authenticate with: a certificate chain, its private key or the promise of a signature, and what goes along.
+//! What we authenticate with: a certificate chain or a raw public key, the private key or the promise of a signature, and
+//! what goes along.
 
 use std::fmt;
 use std::sync::Arc;
 
 use pki_types::pem::PemObject;
-use pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use pki_types::{CertificateDer, PrivateKeyDer, ServerName, SubjectPublicKeyInfoDer};
 
-use crate::codepoints::SignatureScheme;
+use crate::codepoints::{CertificateType, SignatureScheme};
 use crate::crypto::{Provider, SigningKey};
 use crate::error::{Error, Misuse};
 use crate::verify;
 
-/// A certificate chain with the means to sign for it.
+/// A certificate chain, or a public key alone, with the means to sign for it.
 pub struct Credential {
+    /// Empty if there is a raw public key.
     chain: Vec<CertificateDer<'static>>,
+    raw_public_key: Option<SubjectPublicKeyInfoDer<'static>>,
     key: Key,
     ocsp: Option<Vec<u8>>,
     scts: Option<Vec<Vec<u8>>>,
@@ -44,7 +47,32 @@ impl Credential {
         if spki != key.spki() {
             return Err(Misuse::Credential.into());
         }
-        Ok(Self { chain, key: Key::Local(key), ocsp: None, scts: None })
+        Ok(Self { chain, raw_public_key: None, key: Key::Local(key), ocsp: None, scts: None })
+    }
+
+    /// A key without a certificate (RFC 7250): PKCS#8, SEC1 or PKCS#1. It is shown to peers that accept raw public keys,
+    /// and is for no name in particular: of a chain and a raw key the peer's choice decides, and then their order.
+    ///
+    /// # Errors
+    /// [`Misuse::PrivateKey`] if the key does not parse or the provider cannot use it.
+    pub fn raw_public_key(provider: &Provider, key: &PrivateKeyDer<'_>) -> Result<Self, Error> {
+        let key = (provider.load_key)(key).map_err(|_| Misuse::PrivateKey)?;
+        let raw_public_key = Some(SubjectPublicKeyInfoDer::from(key.spki().to_vec()));
+        Ok(Self { chain: Vec::new(), raw_public_key, key: Key::Local(key), ocsp: None, scts: None })
+    }
+
+    /// The same with the private key elsewhere, as with [`Credential::external`].
+    ///
+    /// # Errors
+    /// [`Misuse::Credential`] if `key` is none for TLS 1.3, or `schemes` has none that TLS 1.3 allows for it.
+    pub fn external_raw_public_key(
+        key: SubjectPublicKeyInfoDer<'static>,
+        schemes: &[SignatureScheme],
+    ) -> Result<Self, Error> {
+        verify::check_raw_public_key(&key).map_err(|_| Misuse::Credential)?;
+        let schemes = fitting(&key, schemes)?;
+        let (chain, raw_public_key) = (Vec::new(), Some(key));
+        Ok(Self { chain, raw_public_key, key: Key::External(schemes), ocsp: None, scts: None })
     }
 
     /// The same from PEM: all certificates of `chain`, leaf first, and the first private key of `key`.
@@ -69,12 +97,8 @@ impl Credential {
     ) -> Result<Self, Error> {
         let leaf = chain.first().ok_or(Misuse::Credential)?;
         let spki = verify::subject_public_key_info(leaf).map_err(|_| Misuse::Credential)?;
-        let fits = |s: &&SignatureScheme| s.is_for_handshake() && verify::key_fits(spki, **s);
-        let schemes: Vec<_> = schemes.iter().filter(fits).copied().collect();
-        if schemes.is_empty() {
-            return Err(Misuse::Credential.into());
-        }
-        Ok(Self { chain, key: Key::External(schemes), ocsp: None, scts: None })
+        let key = Key::External(fitting(spki, schemes)?);
+        Ok(Self { chain, raw_public_key: None, key, ocsp: None, scts: None })
     }
 
     /// An OCSP response (DER) to staple for peers that ask (RFC 9846 §4.5.1.1). Empty means none.
@@ -92,10 +116,31 @@ impl Credential {
         self
     }
 
-    /// The chain, leaf first.
+    /// The chain, leaf first; empty for a raw public key.
     #[must_use]
     pub fn chain(&self) -> &[CertificateDer<'static>] {
         &self.chain
+    }
+
+    /// The DER SubjectPublicKeyInfo that is shown in place of a chain.
+    #[must_use]
+    pub fn spki(&self) -> Option<&SubjectPublicKeyInfoDer<'static>> {
+        self.raw_public_key.as_ref()
+    }
+
+    /// What the peer has to accept to be shown this.
+    #[must_use]
+    pub fn certificate_type(&self) -> CertificateType {
+        match self.raw_public_key {
+            Some(_) => CertificateType::RawPublicKey,
+            None => CertificateType::X509,
+        }
+    }
+
+    /// What goes into the entries of a Certificate message (RFC 9846 §4.5.1).
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &[u8]> {
+        let chain = self.chain.iter().map(|certificate| certificate.as_ref());
+        chain.chain(self.raw_public_key.iter().map(|key| key.as_ref()))
     }
 
     /// What it can sign with, most preferred first.
@@ -150,10 +195,21 @@ impl Credential {
     }
 }
 
+/// Those of `schemes` that TLS 1.3 allows for a key.
+fn fitting(spki: &[u8], schemes: &[SignatureScheme]) -> Result<Vec<SignatureScheme>, Error> {
+    let fits = |s: &&SignatureScheme| s.is_for_handshake() && verify::key_fits(spki, **s);
+    let schemes: Vec<_> = schemes.iter().filter(fits).copied().collect();
+    if schemes.is_empty() {
+        return Err(Misuse::Credential.into());
+    }
+    Ok(schemes)
+}
+
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credential")
             .field("certificates", &self.chain.len())
+            .field("raw_public_key", &self.raw_public_key.is_some())
             .field("schemes", &self.schemes())
             .field("external", &matches!(self.key, Key::External(_)))
             .finish_non_exhaustive()

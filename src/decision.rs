@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use pki_types::{CertificateDer, ServerName};
+use pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer};
 
 use crate::codepoints::{Alert, SignatureScheme};
 use crate::config::{ServerConfig, checked_alpn};
@@ -125,8 +125,10 @@ pub struct SignatureRequest {
 /// What the peer showed of itself.
 #[derive(Clone, Debug, Default)]
 pub struct PeerCertificates {
-    /// The chain, leaf first, as it came.
+    /// The chain, leaf first, as it came; empty if there is a raw public key.
     pub chain: Vec<CertificateDer<'static>>,
+    /// The DER SubjectPublicKeyInfo that the peer showed in place of a chain (RFC 7250).
+    pub raw_public_key: Option<SubjectPublicKeyInfoDer<'static>>,
     /// The name that the server should have; `None` on a server, whose clients have none.
     pub name: Option<ServerName<'static>>,
     /// The stapled OCSP response, not checked; empty if there is none.
@@ -142,5 +144,12 @@ impl PeerCertificates {
     #[must_use]
     pub fn evidence(&self) -> Evidence<'_> {
         Evidence { ocsp: &self.ocsp, scts: &self.scts, asked_for_ocsp: self.asked_for_ocsp }
+    }
+}
+
+impl PeerCertificates {
+    /// Whether the peer has shown nothing: a client's way to say that it has nothing to show.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.chain.is_empty() && self.raw_public_key.is_none()
     }
 }

@@ -4,13 +4,14 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use pki_types::{CertificateDer, UnixTime};
+use pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use zeroize::Zeroizing;
 
 use crate::codec::{Reader, Writer};
 use crate::codepoints::CipherSuiteId;
 use crate::error::{Error, Misuse};
 use crate::secret::Secret;
+use crate::verify;
 
 /// Under which name sessions are kept: a hash over the server's name, everything that the configuration trusts, the
 /// credentials that the client has, and the protocol carried. Nothing in it was chosen by the server.
@@ -43,7 +44,7 @@ pub struct Session {
     pub(crate) received: UnixTime,
     pub(crate) max_early_data: u32,
     pub(crate) alpn: Option<Vec<u8>>,
-    pub(crate) server_chain: Vec<CertificateDer<'static>>,
+    pub(crate) server: PeerIdentity,
     /// When the first of the server's certificates expires, in seconds since 1970.
     pub(crate) chain_expiry: u64,
 }
@@ -97,7 +98,7 @@ impl Session {
         w.u32(self.max_early_data);
         w.vec8(|w| w.raw(self.alpn.as_deref().unwrap_or_default()));
         w.u64(self.chain_expiry);
-        write_chain(&mut w, &self.server_chain);
+        self.server.write(&mut w);
         Ok(Zeroizing::new(w.finish()?))
     }
 
@@ -128,7 +129,7 @@ impl Session {
             max_early_data: r.u32()?,
             alpn: Some(r.vec8()?.to_vec()).filter(|name| !name.is_empty()),
             chain_expiry: r.u64()?,
-            server_chain: read_chain(&mut r)?,
+            server: PeerIdentity::read(&mut r)?,
         };
         r.finish()?;
         Ok(this)
@@ -136,8 +137,7 @@ impl Session {
 
     /// About how much memory it takes.
     fn size(&self) -> usize {
-        let chain: usize = self.server_chain.iter().map(|c| c.len()).sum();
-        size_of::<Self>() + self.ticket.len() + chain
+        size_of::<Self>() + self.ticket.len() + self.server.size()
     }
 }
 
@@ -154,10 +154,41 @@ impl fmt::Debug for Session {
 }
 
 /// The first bytes of a serialised session; the last one is its version.
-const MAGIC: &[u8] = b"sealwire session\x01";
+const MAGIC: &[u8] = b"sealwire session\x02";
 
 pub(crate) fn unix_time(seconds: u64) -> UnixTime {
     UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds))
+}
+
+/// Who the peer of an earlier handshake was: what it showed, of one type or the other, or nothing (RFC 9846 §4.5.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PeerIdentity {
+    /// Leaf first.
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    pub(crate) raw_public_key: Option<SubjectPublicKeyInfoDer<'static>>,
+}
+
+impl PeerIdentity {
+    /// When the first of its certificates expires, in seconds since 1970. A raw public key never does.
+    pub(crate) fn expiry(&self) -> u64 {
+        verify::expiry(&self.chain)
+    }
+
+    pub(crate) fn write(&self, w: &mut Writer) {
+        write_chain(w, &self.chain);
+        w.vec24(|w| w.raw(self.raw_public_key.as_deref().unwrap_or_default()));
+    }
+
+    pub(crate) fn read(r: &mut Reader<'_>) -> Result<Self, Error> {
+        let chain = read_chain(r)?;
+        let key = Some(r.vec24()?.to_vec()).filter(|key| !key.is_empty());
+        Ok(Self { chain, raw_public_key: key.map(SubjectPublicKeyInfoDer::from) })
+    }
+
+    fn size(&self) -> usize {
+        let chain: usize = self.chain.iter().map(|certificate| certificate.len()).sum();
+        chain + self.raw_public_key.as_ref().map_or(0, |key| key.len())
+    }
 }
 
 /// A chain, each certificate with its length.

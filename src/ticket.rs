@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use pki_types::{CertificateDer, UnixTime};
+use pki_types::UnixTime;
 use zeroize::Zeroizing;
 
 use crate::codec::{Reader, Writer};
@@ -16,7 +16,7 @@ use crate::codepoints::CipherSuiteId;
 use crate::crypto::{AeadKey, CipherSuite, CryptoError, NONCE_LEN, Provider, TAG_LEN};
 use crate::error::{Error, Misuse};
 use crate::secret::{Secret, constant_time_eq};
-use crate::session::{read_chain, write_chain};
+use crate::session::PeerIdentity;
 
 /// What a server has to know to resume.
 pub(crate) struct ServerSession {
@@ -32,12 +32,12 @@ pub(crate) struct ServerSession {
     pub(crate) policy: [u8; 32],
     /// When the client last proved who it is with its key, in seconds since 1970: resumption does not renew that.
     pub(crate) authenticated: u64,
-    pub(crate) client_chain: Vec<CertificateDer<'static>>,
+    pub(crate) client: PeerIdentity,
     /// When the first of the client's certificates expires, in seconds since 1970.
     pub(crate) chain_expiry: u64,
 }
 
-const STATE_VERSION: u8 = 1;
+const STATE_VERSION: u8 = 2;
 
 impl ServerSession {
     pub(crate) fn to_bytes(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
@@ -52,7 +52,7 @@ impl ServerSession {
         w.raw(&self.policy);
         w.u64(self.authenticated);
         w.u64(self.chain_expiry);
-        write_chain(&mut w, &self.client_chain);
+        self.client.write(&mut w);
         Ok(Zeroizing::new(w.finish()?))
     }
 
@@ -72,7 +72,7 @@ impl ServerSession {
             policy: *r.array().ok()?,
             authenticated: r.u64().ok()?,
             chain_expiry: r.u64().ok()?,
-            client_chain: read_chain(&mut r).ok()?,
+            client: PeerIdentity::read(&mut r).ok()?,
         };
         r.finish().ok()?;
         Some(this)

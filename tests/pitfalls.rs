@@ -40,5 +40,5 @@ fn the_table_is_complete() {
         assert!(table.insert((cells[3].to_owned(), cells[4].to_owned())), "{row} is there twice");
     }
     assert_eq!(table, tests);
-    assert!((25..=35).chain([50]).all(|item| items.contains(&item)), "{items:?}");
+    assert!((25..=35).chain([45, 50]).all(|item| items.contains(&item)), "{items:?}");
 }

@@ -84,6 +84,7 @@ cases! { violation:
     BadBinder => psks::bad_binder;
     BadServerName => hellos::bad_server_name;
     UnrecognizedName => hellos::unrecognized_name;
+    OnlyDefaultCertificateType => hellos::only_default_certificate_type;
     ChangedClientHello => hellos::changed_client_hello;
     RetryIgnored => hellos::retry_ignored;
     EarlyDataAfterRetry => hellos::early_data_after_retry;
@@ -109,6 +110,7 @@ cases! { violation:
 
     BadAlpn => server_hellos::bad_alpn;
     BadServerNameAck => server_hellos::bad_server_name_ack;
+    UnofferedCertificateType => server_hellos::unoffered_certificate_type;
 
     EarlyDataMismatch => psks::early_data_mismatch;
 
@@ -116,6 +118,7 @@ cases! { violation:
     CertificateContext => authentication::certificate_context;
     EmptyServerCertificate => authentication::empty_server_certificate;
     NoClientCertificate => authentication::no_client_certificate;
+    SeveralRawPublicKeys => authentication::several_raw_public_keys;
     UnofferedSignatureScheme => authentication::unoffered_signature_scheme;
     SignatureSchemeMismatch => authentication::signature_scheme_mismatch;
     BadSignature => authentication::bad_signature;
@@ -146,6 +149,7 @@ cases! { no_overlap:
     Alpn => overlap::alpn;
     Psk => psks::no_common_psk;
     Credential => overlap::credential;
+    CertificateType => overlap::certificate_type;
 }
 
 cases! { misused:

@@ -9,7 +9,7 @@ use super::{
     common_setters,
 };
 use crate::codec::Writer;
-use crate::codepoints::{CipherSuiteId, NamedGroup, SignatureScheme};
+use crate::codepoints::{CertificateType, CipherSuiteId, NamedGroup, SignatureScheme};
 use crate::credential::Credential;
 use crate::crypto::Provider;
 use crate::error::{Error, Misuse};
@@ -178,10 +178,21 @@ impl ClientConfig {
         // Whom the application accepted itself is no friend of a configuration that goes by its verifier.
         w.u8(self.common.ask.verdict.into());
         for credential in &self.credentials {
-            let leaf = credential.chain().first().map_or(&[][..], |leaf| leaf);
-            w.raw(&provider.fingerprint(leaf));
+            w.u8(credential.certificate_type().0);
+            w.raw(&provider.fingerprint(credential.entries().next().unwrap_or_default()));
         }
         SessionKey(provider.fingerprint(&w.finish().unwrap_or_default()))
+    }
+
+    /// What we can show, in the order of the credentials (RFC 7250 §4.1).
+    pub(crate) fn certificate_types(&self) -> Vec<CertificateType> {
+        let mut types = Vec::new();
+        for credential in &self.credentials {
+            if !types.contains(&credential.certificate_type()) {
+                types.push(credential.certificate_type());
+            }
+        }
+        types
     }
 
     /// The verifier, for an application that is asked for verdicts and judges on another thread.

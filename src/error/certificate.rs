@@ -267,6 +267,15 @@ pub enum CertificateReason {
         /// The certificate at fault.
         certificate: String,
     },
+    /// RFC 7250 §4: the peer showed a raw public key, and it is none of those that are trusted here.
+    #[error(
+        "the peer's raw public key, whose SHA-256 is {sha256}, is none of those that are trusted here; whoever runs the \
+         peer can say whether it is theirs"
+    )]
+    UntrustedKey {
+        /// The SHA-256 of its SubjectPublicKeyInfo, in hexadecimal.
+        sha256: String,
+    },
     /// A bound of ours: there was more to try than one verdict may cost. Whether a good path exists is not known.
     #[error("the chain asks for too much work ({what}); it was not accepted")]
     BudgetExhausted {
@@ -306,6 +315,7 @@ impl CertificateReason {
             | Self::TooDeep { .. }
             | Self::NameConstraint { .. }
             | Self::Policy { .. }
+            | Self::UntrustedKey { .. }
             | Self::BudgetExhausted { .. } => Alert::certificate_unknown,
             Self::Refused => Alert::access_denied,
         }
@@ -335,6 +345,7 @@ impl CertificateReason {
             Self::WeakKey { .. } => "weak-key",
             Self::UnsupportedAlgorithm { .. } => "unsupported-algorithm",
             Self::UnsupportedKey { .. } => "unsupported-key",
+            Self::UntrustedKey { .. } => "untrusted-key",
             Self::BudgetExhausted { .. } => "budget-exhausted",
             Self::Refused => "refused",
         }

@@ -18,7 +18,9 @@ use std::fmt;
 use thiserror::Error as ThisError;
 
 pub use self::certificate::*;
-use crate::codepoints::{Alert, CipherSuiteId, NamedGroup, ProtocolVersion, SignatureScheme};
+use crate::codepoints::{
+    Alert, CertificateType, CipherSuiteId, NamedGroup, ProtocolVersion, SignatureScheme,
+};
 
 /// One line for each rule that a peer can break: `name => alert, what happened`. The doc line is the rule.
 macro_rules! violations {
@@ -108,6 +110,8 @@ violations! {
     BadServerName => illegal_parameter, "server_name lists two host names";
     /// RFC 6066 §3
     UnrecognizedName => unrecognized_name, "there is no credential for this server_name";
+    /// RFC 7250 §4.1
+    OnlyDefaultCertificateType => illegal_parameter, "list of certificate types with nothing but the default in it";
     /// RFC 9846 §4.2.2
     ChangedClientHello => illegal_parameter, "the second ClientHello differs where it may not";
     /// RFC 9846 §4.3.8
@@ -158,6 +162,8 @@ violations! {
     BadAlpn => illegal_parameter, "server selected several application protocols, or one that we did not offer";
     /// RFC 6066 §3
     BadServerNameAck => decode_error, "server_name in EncryptedExtensions is not empty";
+    /// RFC 7250 §4.2
+    UnofferedCertificateType => illegal_parameter, "server selected a certificate type that we did not offer";
 
     /// RFC 9846 §4.3.10
     EarlyDataMismatch => illegal_parameter, "server accepts early data under other parameters than it was sent with";
@@ -171,6 +177,8 @@ violations! {
     EmptyServerCertificate => decode_error, "server sent no certificate";
     /// RFC 9846 §4.5.1.3
     NoClientCertificate => certificate_required, "client sent no certificate, which this server requires";
+    /// RFC 9846 §4.5.1
+    SeveralRawPublicKeys => illegal_parameter, "Certificate holds more than one raw public key";
     /// RFC 9846 §4.5.2
     UnofferedSignatureScheme => illegal_parameter, "CertificateVerify uses a scheme that we did not offer";
     /// RFC 9846 §4.5.2
@@ -213,8 +221,11 @@ pub enum NoOverlap {
     #[error("no common pre-shared key")]
     Psk,
     /// RFC 9846 §4.2.1: there is nothing to authenticate with, neither a certificate nor a pre-shared key.
-    #[error("this server holds no credential")]
+    #[error("this server holds no credential for this client")]
     Credential,
+    /// RFC 7250 §4.2
+    #[error("no common certificate type; peer offers {}", List(.0))]
+    CertificateType(Vec<CertificateType>),
 }
 
 impl NoOverlap {
@@ -228,6 +239,7 @@ impl NoOverlap {
             }
             Self::Alpn => Alert::no_application_protocol,
             Self::Psk => Alert::unknown_psk_identity,
+            Self::CertificateType(_) => Alert::unsupported_certificate,
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use pki_types::{CertificateDer, ServerName, UnixTime};
+use pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 
 use super::{Effect, Effects, Summary, ensure};
-use crate::codepoints::{ExtensionType, SignatureScheme};
-use crate::config::Common;
+use crate::codepoints::{CertificateType, ExtensionType, SignatureScheme};
+use crate::config::{Common, ServerConfig};
 use crate::credential::{Credential, Key};
 use crate::crypto::HashValue;
 use crate::decision::{Answer, PeerCertificates, Question, SignatureRequest};
@@ -14,7 +14,7 @@ use crate::error::{CertificateError, Error, Limit, Misuse, Violation};
 use crate::key_schedule::finished_mac;
 use crate::message::{
     Certificate, CertificateVerify, EntryExtensions, Finished, write_certificate,
-    write_certificate_verify, write_finished,
+    write_certificate_request, write_certificate_verify, write_finished,
 };
 use crate::secret::{Secret, constant_time_eq};
 use crate::transcript::Transcript;
@@ -54,12 +54,38 @@ pub(crate) fn signed_content(side: Side, transcript: &HashValue) -> Vec<u8> {
     content
 }
 
-/// Checks a Certificate message of the peer against the handshake, and takes out what there is to judge.
+/// RFC 9846 §4.4.2: a CertificateRequest of ours, for a certificate of this type.
+pub(crate) fn certificate_request(
+    config: &ServerConfig,
+    verifier: &Verifier,
+    kind: CertificateType,
+    context: &[u8],
+) -> Result<Vec<u8>, Error> {
+    let common = &config.common;
+    // Nobody stands behind a raw public key, and there is no status of it.
+    let chains = kind == CertificateType::X509;
+    let authorities = match verifier.anchors() {
+        Some(anchors) if config.send_authorities && chains => anchors.subjects(),
+        _ => Vec::new(),
+    };
+    write_certificate_request(
+        context,
+        &common.schemes,
+        &common.certificate_schemes,
+        &authorities,
+        config.request_status && chains,
+        config.request_scts && chains,
+    )
+}
+
+/// Checks a Certificate message of the peer against the handshake, and takes out what there is to judge. `kind` is the
+/// type that was negotiated (RFC 7250 §4.2).
 pub(crate) fn on_certificate(
     common: &Common,
     message: &Certificate<'_>,
     context: &[u8],
     name: Option<ServerName<'static>>,
+    kind: CertificateType,
     was_asked: impl Fn(ExtensionType) -> bool,
 ) -> Result<PeerCertificates, Error> {
     // RFC 9846 §4.5.1: that of the request, and empty in the handshake.
@@ -74,6 +100,17 @@ pub(crate) fn on_certificate(
 
     let asked_for_ocsp = was_asked(ExtensionType::status_request);
     let mut peer = PeerCertificates { name, asked_for_ocsp, ..PeerCertificates::default() };
+    if kind == CertificateType::RawPublicKey {
+        // RFC 9846 §4.5.1: not more than one.
+        ensure(message.entries.len() <= 1, Violation::SeveralRawPublicKeys)?;
+        for entry in &message.entries {
+            // What may stand beside a certificate says something about its issuer, and there is none.
+            ensure(entry.extensions.iter().next().is_none(), Violation::MisplacedExtension)?;
+            let key = entry.certificate.to_vec();
+            peer.raw_public_key = Some(SubjectPublicKeyInfoDer::from(key));
+        }
+        return Ok(peer);
+    }
     for entry in &message.entries {
         peer.chain.push(CertificateDer::from(entry.certificate.to_vec()));
     }
@@ -99,6 +136,9 @@ pub(crate) fn judge(
         Answer::Refuse(alert) => Err(Error::Refused(alert)),
         _ => {
             let (provider, name) = (&common.provider, peer.name.as_ref());
+            if let Some(key) = &peer.raw_public_key {
+                return Ok(verifier.verify_raw_public_key(provider, key)?);
+            }
             let (purpose, evidence) = (side.purpose(), peer.evidence());
             verifier.verify(provider, &peer.chain, purpose, name, now, evidence)?;
             Ok(())
@@ -106,8 +146,12 @@ pub(crate) fn judge(
     }
 }
 
-/// The key of the peer's leaf, once it is known that the leaf may sign with it at all.
-pub(crate) fn leaf_key(peer: &PeerCertificates) -> Result<Vec<u8>, CertificateError> {
+/// The peer's key, once it is known that it may sign at all.
+pub(crate) fn peer_key(peer: &PeerCertificates) -> Result<Vec<u8>, CertificateError> {
+    if let Some(key) = &peer.raw_public_key {
+        verify::check_raw_public_key(key)?;
+        return Ok(key.to_vec());
+    }
     match peer.chain.first() {
         Some(leaf) => {
             verify::leaf_may_sign(leaf)?;
@@ -166,6 +210,8 @@ pub(crate) fn send_finished(
 /// What the peer says about the certificates that it wants to see (RFC 9846 §4.5.1.2).
 #[derive(Default)]
 pub(crate) struct Wishes {
+    /// What it accepts at all (RFC 7250 §4).
+    pub(crate) types: Vec<CertificateType>,
     /// For CertificateVerify.
     pub(crate) schemes: Vec<SignatureScheme>,
     /// For certificates, if that is something else.
@@ -178,7 +224,8 @@ pub(crate) struct Wishes {
 
 /// The credential that suits the peer best, with the scheme to sign with, and whether it has the wanted name.
 ///
-/// It has to be able to sign with what the peer verifies. Beyond that, in this order: it has the name; its chain is signed
+/// It has to be of a type that the peer accepts, and able to sign with what the peer verifies. Between certificates and raw
+/// public keys our order decides. Beyond that, in this order: it has the name; its chain is signed
 /// with what the peer verifies; one of the wanted authorities stands behind it; it comes first. So there is always one, if
 /// one is of any use: authorities are a hint (RFC 9846 §4.3.4) and may leave out an intermediate that the peer knows.
 pub(crate) fn choose_credential(
@@ -187,8 +234,10 @@ pub(crate) fn choose_credential(
     wishes: &Wishes,
 ) -> Option<(Arc<Credential>, SignatureScheme, bool)> {
     let schemes = &wishes.schemes;
-    let usable = credentials.iter().filter_map(|c| Some((c, c.scheme_for(schemes)?)));
-    let mut usable: Vec<_> = usable.collect();
+    let accepted = credentials.iter().filter(|c| wishes.types.contains(&c.certificate_type()));
+    let mut usable: Vec<_> = accepted.filter_map(|c| Some((c, c.scheme_for(schemes)?))).collect();
+    let kind = usable.first().map(|(credential, _)| credential.certificate_type());
+    usable.retain(|(credential, _)| Some(credential.certificate_type()) == kind);
     if let [(credential, scheme)] = usable[..]
         && wishes.name.is_none()
     {
@@ -222,9 +271,9 @@ pub(crate) fn send_certificate(
                 ocsp: credential.ocsp().filter(|_| wants_status),
                 scts: credential.scts().filter(|_| wants_scts),
             };
-            write_certificate(context, credential.chain(), leaf)?
+            write_certificate(context, credential.entries(), leaf)?
         }
-        None => write_certificate(context, &[], EntryExtensions::default())?,
+        None => write_certificate(context, std::iter::empty(), EntryExtensions::default())?,
     };
     fx.send(common, transcript, message);
     Ok(())

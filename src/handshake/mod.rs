@@ -12,18 +12,21 @@ pub(crate) mod server;
 
 use std::sync::Arc;
 
-use pki_types::{CertificateDer, ServerName, UnixTime};
+use pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 
 use self::post_auth::PostAuth;
 use self::psk::{SessionKeeper, TicketIssuer};
-use crate::codepoints::{CipherSuiteId, NamedGroup, ProtocolVersion, SignatureScheme};
+use crate::codepoints::{
+    CertificateType, CipherSuiteId, NamedGroup, ProtocolVersion, SignatureScheme,
+};
 use crate::config::{Common, ServerConfig};
 use crate::crypto::CipherSuite;
-use crate::decision::{Answer, Question};
+use crate::decision::{Answer, PeerCertificates, Question};
 use crate::error::{Error, Violation};
 use crate::key_schedule::Exporter;
 use crate::message::Message;
 use crate::secret::Secret;
+use crate::session::PeerIdentity;
 use crate::transcript::Transcript;
 
 /// What moves a state machine: a message of the peer, or an answer of the application.
@@ -154,8 +157,11 @@ pub struct Summary {
     pub alpn: Option<Vec<u8>>,
     /// On a client the name that it connected to. On a server the DNS name that the client sent.
     pub server_name: Option<ServerName<'static>>,
-    /// The peer's certificates, leaf first, as they came; empty if it did not authenticate.
+    /// The peer's certificates, leaf first, as they came; empty if it did not authenticate with any.
     pub peer_chain: Vec<CertificateDer<'static>>,
+    /// The raw public key that the peer authenticated with in place of certificates: a DER SubjectPublicKeyInfo
+    /// (RFC 7250).
+    pub peer_raw_public_key: Option<SubjectPublicKeyInfoDer<'static>>,
     /// The OCSP response that came with the peer's leaf; empty if there was none. It is not checked.
     pub peer_ocsp: Vec<u8>,
     /// The certificate timestamps that came with the peer's leaf. They are not checked.
@@ -177,6 +183,37 @@ impl Summary {
         self.group.is_some_and(NamedGroup::is_post_quantum)
     }
 
+    /// What the peer authenticated with, now or in the session that was resumed; `None` if it did not.
+    #[must_use]
+    pub fn peer_certificate_type(&self) -> Option<CertificateType> {
+        match (&self.peer_raw_public_key, self.peer_chain.is_empty()) {
+            (Some(_), _) => Some(CertificateType::RawPublicKey),
+            (None, false) => Some(CertificateType::X509),
+            (None, true) => None,
+        }
+    }
+
+    /// Notes what the peer showed, and was accepted.
+    fn set_peer(&mut self, peer: PeerCertificates) {
+        self.peer_chain = peer.chain;
+        self.peer_raw_public_key = peer.raw_public_key;
+        self.peer_ocsp = peer.ocsp;
+        self.peer_scts = peer.scts;
+    }
+
+    /// Notes who the peer was in the session that is resumed.
+    fn resume(&mut self, peer: PeerIdentity) {
+        self.resumed = true;
+        self.peer_chain = peer.chain;
+        self.peer_raw_public_key = peer.raw_public_key;
+    }
+
+    /// Who the peer is, for a session.
+    pub(crate) fn peer(&self) -> PeerIdentity {
+        let raw_public_key = self.peer_raw_public_key.clone();
+        PeerIdentity { chain: self.peer_chain.clone(), raw_public_key }
+    }
+
     fn new(suite: &'static CipherSuite, group: Option<NamedGroup>, retried: bool) -> Self {
         Self {
             version: ProtocolVersion::TLSv1_3,
@@ -187,6 +224,7 @@ impl Summary {
             alpn: None,
             server_name: None,
             peer_chain: Vec::new(),
+            peer_raw_public_key: None,
             peer_ocsp: Vec::new(),
             peer_scts: Vec::new(),
             resumed: false,

@@ -14,16 +14,16 @@
 
 use std::sync::Arc;
 
-use crate::codepoints::{ExtensionType, SignatureScheme};
+use crate::codepoints::{CertificateType, ExtensionType, SignatureScheme};
 use crate::config::{ClientAuth, ClientConfig, Common, ServerConfig};
 use crate::decision::{Answer, PeerCertificates, Question};
 use crate::error::{Error, Misuse, Violation};
 use crate::handshake::auth::{
-    PendingSignature, Side, Wishes, check_finished, choose_credential, judge, leaf_key,
-    on_certificate, on_certificate_verify, send_certificate, send_finished,
+    PendingSignature, Side, Wishes, certificate_request, check_finished, choose_credential, judge,
+    on_certificate, on_certificate_verify, peer_key, send_certificate, send_finished,
 };
 use crate::handshake::{Effect, Effects, Summary};
-use crate::message::{CertificateRequest, Message, write_certificate_request};
+use crate::message::{CertificateRequest, Message};
 use crate::secret::Secret;
 use crate::transcript::Transcript;
 use crate::verify::Verifier;
@@ -96,6 +96,8 @@ impl PostAuth {
 /// A client that has said that it can be asked.
 pub(crate) struct Answering {
     config: Arc<ClientConfig>,
+    /// What we show (RFC 7250 §4.2).
+    kind: CertificateType,
     /// ClientHello to client Finished.
     transcript: Transcript,
     /// Certificate is on its way; the signature is not there yet.
@@ -103,8 +105,12 @@ pub(crate) struct Answering {
 }
 
 impl Answering {
-    pub(crate) fn new(config: Arc<ClientConfig>, transcript: Transcript) -> Self {
-        Self { config, transcript, pending: None }
+    pub(crate) fn new(
+        config: Arc<ClientConfig>,
+        kind: CertificateType,
+        transcript: Transcript,
+    ) -> Self {
+        Self { config, kind, transcript, pending: None }
     }
 
     fn on_request(
@@ -117,6 +123,7 @@ impl Answering {
         let config = self.config.clone();
         let common = &config.common;
         let wishes = Wishes {
+            types: vec![self.kind],
             schemes: request.schemes.iter().map(SignatureScheme).collect(),
             certificate_schemes: request
                 .certificate_schemes
@@ -163,6 +170,8 @@ impl Answering {
 /// A server whose client has said that it can be asked.
 pub(crate) struct Asking {
     config: Arc<ServerConfig>,
+    /// What the client shows (RFC 7250 §4.2).
+    kind: CertificateType,
     /// ClientHello to client Finished.
     transcript: Transcript,
     /// The contexts of requests that are not answered yet, with the requests.
@@ -192,8 +201,12 @@ struct Shown {
 }
 
 impl Asking {
-    pub(crate) fn new(config: Arc<ServerConfig>, transcript: Transcript) -> Self {
-        Self { config, transcript, open: Vec::new(), progress: Progress::Idle }
+    pub(crate) fn new(
+        config: Arc<ServerConfig>,
+        kind: CertificateType,
+        transcript: Transcript,
+    ) -> Self {
+        Self { config, kind, transcript, open: Vec::new(), progress: Progress::Idle }
     }
 
     fn is_under_way(&self) -> bool {
@@ -210,18 +223,7 @@ impl Asking {
         }
         let mut context = [0; CONTEXT_LEN];
         common.provider.rng.fill(&mut context)?;
-        let authorities = match verifier.anchors() {
-            Some(anchors) if config.send_authorities => anchors.subjects(),
-            _ => Vec::new(),
-        };
-        let message = write_certificate_request(
-            &context,
-            &common.schemes,
-            &common.certificate_schemes,
-            &authorities,
-            config.request_status,
-            config.request_scts,
-        )?;
+        let message = certificate_request(&config, verifier, self.kind, &context)?;
         let message = common.finished_message(message);
         self.open.push((context, message.clone()));
         Ok(message)
@@ -249,14 +251,15 @@ impl Asking {
                     ExtensionType::signed_certificate_timestamp => config.request_scts,
                     _ => false,
                 };
-                let peer = on_certificate(common, certificate, &context, None, was_asked)?;
-                let spki = leaf_key(&peer)?;
+                let kind = self.kind;
+                let peer = on_certificate(common, certificate, &context, None, kind, was_asked)?;
+                let spki = peer_key(&peer)?;
                 let verifier = config.client_auth.verifier().ok_or(Misuse::NoPostHandshakeAuth)?;
 
                 let mut transcript = self.transcript.fork();
                 transcript.add(&request);
                 transcript.add(certificate.raw);
-                if peer.chain.is_empty() {
+                if peer.is_empty() {
                     self.progress = Progress::WaitFinished { transcript, who: None };
                     return Ok(());
                 }
@@ -282,9 +285,7 @@ impl Asking {
                 check_finished(&transcript, client_secret, finished)?;
                 let known = who.is_some();
                 if let Some((peer, scheme)) = who {
-                    summary.peer_chain = peer.chain;
-                    summary.peer_ocsp = peer.ocsp;
-                    summary.peer_scts = peer.scts;
+                    summary.set_peer(peer);
                     summary.peer_scheme = Some(scheme);
                 }
                 fx.push(Effect::ClientAnswered { known });

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pki_types::{CertificateDer, UnixTime};
+use pki_types::UnixTime;
 
 use crate::codepoints::CipherSuiteId;
 use crate::config::ServerConfig;
@@ -12,10 +12,9 @@ use crate::crypto::{CipherSuite, Hash, HashValue};
 use crate::error::Error;
 use crate::key_schedule::ResumptionSecret;
 use crate::message::NewSessionTicket;
-use crate::session::{MAX_LIFETIME, Session, SessionKey, SessionStore};
+use crate::session::{MAX_LIFETIME, PeerIdentity, Session, SessionKey, SessionStore};
 use crate::ticket::{ServerSession, TICKET_OVERHEAD};
 use crate::transcript::Transcript;
-use crate::verify;
 
 /// RFC 9846 §4.3.11.2: the transcript that a binder is computed over: `truncated` is the ClientHello up to its binders,
 /// `before` what went before it in a handshake with HelloRetryRequest.
@@ -39,7 +38,7 @@ pub(crate) struct TicketIssuer {
     pub(crate) suite: &'static CipherSuite,
     pub(crate) resumption: ResumptionSecret,
     pub(crate) policy: [u8; 32],
-    pub(crate) client_chain: Vec<CertificateDer<'static>>,
+    pub(crate) client: PeerIdentity,
     /// When the client last signed, in seconds since 1970.
     pub(crate) authenticated: u64,
     /// The number of the next ticket, which is its nonce.
@@ -57,7 +56,7 @@ impl TicketIssuer {
         let nonce = self.next.to_be_bytes();
         self.next += 1;
         let issued = now.as_secs();
-        let chain_expiry = verify::expiry(&self.client_chain);
+        let chain_expiry = self.client.expiry();
         // However often a session is resumed, it ends 7 days after the client's last signature, and with its certificates.
         let end = self.authenticated.saturating_add(MAX_LIFETIME.into()).min(chain_expiry);
         let left = u32::try_from(end.saturating_sub(issued)).unwrap_or(u32::MAX);
@@ -75,7 +74,7 @@ impl TicketIssuer {
             max_early_data,
             policy: self.policy,
             authenticated: self.authenticated,
-            client_chain: self.client_chain.clone(),
+            client: self.client.clone(),
             chain_expiry,
         };
         let state = state.to_bytes()?;
@@ -109,7 +108,7 @@ pub(crate) struct SessionKeeper {
     pub(crate) suite: CipherSuiteId,
     pub(crate) resumption: ResumptionSecret,
     pub(crate) alpn: Option<Vec<u8>>,
-    pub(crate) server_chain: Vec<CertificateDer<'static>>,
+    pub(crate) server: PeerIdentity,
     pub(crate) chain_expiry: u64,
 }
 
@@ -130,7 +129,7 @@ impl SessionKeeper {
             received: now,
             max_early_data: message.max_early_data,
             alpn: self.alpn.clone(),
-            server_chain: self.server_chain.clone(),
+            server: self.server.clone(),
             chain_expiry: self.chain_expiry,
         });
     }

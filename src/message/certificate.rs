@@ -1,7 +1,5 @@
 //! CertificateRequest, Certificate and CertificateVerify (RFC 9846 §4.4.2, §4.5).
 
-use pki_types::CertificateDer;
-
 use super::extension::{self, Extensions, Place};
 use crate::codec::{Reader, U16List, Writer};
 use crate::codepoints::{ExtensionType, HandshakeType, SignatureScheme};
@@ -229,16 +227,16 @@ pub(crate) struct EntryExtensions<'a> {
     pub(crate) scts: Option<&'a [Vec<u8>]>,
 }
 
-/// Writes a Certificate. An empty `chain` is a client's way to say that it has none.
-pub(crate) fn write_certificate(
+/// Writes a Certificate of these entries, DER each. No entry is a client's way to say that it has none.
+pub(crate) fn write_certificate<'a>(
     context: &[u8],
-    chain: &[CertificateDer<'_>],
+    entries: impl Iterator<Item = &'a [u8]>,
     leaf: EntryExtensions<'_>,
 ) -> Result<Vec<u8>, Error> {
     super::write(HandshakeType::certificate, |w| {
         w.vec8(|w| w.raw(context));
         w.vec24(|w| {
-            for (i, certificate) in chain.iter().enumerate() {
+            for (i, certificate) in entries.enumerate() {
                 w.vec24(|w| w.raw(certificate));
                 w.vec16(|w| {
                     if i == 0 {

@@ -8,7 +8,8 @@ use super::certificate::{
 use super::extension::{self, Extensions, Place};
 use crate::codec::{Reader, U16List, Writer};
 use crate::codepoints::{
-    CipherSuiteId, ExtensionType, HandshakeType, NamedGroup, ProtocolVersion, SignatureScheme,
+    CertificateType, CipherSuiteId, ExtensionType, HandshakeType, NamedGroup, ProtocolVersion,
+    SignatureScheme,
 };
 use crate::error::{Error, Violation};
 
@@ -40,6 +41,10 @@ pub(crate) struct ClientHello<'a> {
     /// How many tickets the client wants, after a full handshake and after a resumption (RFC 9149 §3).
     pub(crate) ticket_request: Option<(u8, u8)>,
     pub(crate) post_handshake_auth: bool,
+    /// What the client can show, most preferred first (RFC 7250 §4.1); `None` means X.509 certificates.
+    pub(crate) client_certificate_types: Option<Vec<CertificateType>>,
+    /// What the server may show, most preferred first (RFC 7250 §4.1); `None` means X.509 certificates.
+    pub(crate) server_certificate_types: Option<Vec<CertificateType>>,
 }
 
 /// RFC 9846 §4.3.11: the pre-shared keys that the client offers.
@@ -101,6 +106,8 @@ impl<'a> ClientHello<'a> {
             offers_early_data: false,
             ticket_request: None,
             post_handshake_auth: false,
+            client_certificate_types: None,
+            server_certificate_types: None,
         };
         this.read_extensions()?;
         Ok(this)
@@ -173,6 +180,14 @@ impl<'a> ClientHello<'a> {
                 E::post_handshake_auth => {
                     Reader::new("post_handshake_auth", body).finish()?;
                     self.post_handshake_auth = true;
+                }
+                E::client_certificate_type => {
+                    let types = read_certificate_types("client_certificate_type", body)?;
+                    self.client_certificate_types = Some(types);
+                }
+                E::server_certificate_type => {
+                    let types = read_certificate_types("server_certificate_type", body)?;
+                    self.server_certificate_types = Some(types);
                 }
                 _ => {} // RFC 9846 §4.2.2: servers ignore what they do not recognise.
             }
@@ -289,6 +304,21 @@ fn read_protocols(body: &[u8]) -> Result<Vec<&[u8]>, Error> {
     Ok(names)
 }
 
+/// RFC 7250 §3: at least one type.
+fn read_certificate_types(what: &'static str, body: &[u8]) -> Result<Vec<CertificateType>, Error> {
+    let mut r = Reader::new(what, body);
+    let types = r.vec8()?;
+    if types.is_empty() {
+        return Err(r.malformed());
+    }
+    r.finish()?;
+    // RFC 7250 §4.1: with nothing but the default the extension is left out.
+    if types.iter().all(|number| CertificateType(*number) == CertificateType::X509) {
+        return Err(Violation::OnlyDefaultCertificateType.into());
+    }
+    Ok(types.iter().copied().map(CertificateType).collect())
+}
+
 /// RFC 9846 §4.3.11: `OfferedPsks`, which is the end of a message of `message_len` bytes.
 fn read_pre_shared_key(body: &[u8], message_len: usize) -> Result<OfferedPsks<'_>, Error> {
     let mut r = Reader::new("pre_shared_key", body);
@@ -349,6 +379,10 @@ pub(crate) struct HelloFields<'a> {
     pub(crate) early_data: bool,
     pub(crate) ticket_request: Option<(u8, u8)>,
     pub(crate) post_handshake_auth: bool,
+    /// What we can show, most preferred first.
+    pub(crate) client_certificate_types: Vec<CertificateType>,
+    /// What the server may show, most preferred first.
+    pub(crate) server_certificate_types: &'a [CertificateType],
 }
 
 /// Puts `binders` in place of the zeros at the end of a ClientHello (RFC 9846 §4.3.11.2). They have the lengths that were
@@ -408,6 +442,8 @@ impl HelloFields<'_> {
         if self.wants_scts {
             extension::write(w, E::signed_certificate_timestamp, |_| {});
         }
+        write_certificate_types(w, E::client_certificate_type, &self.client_certificate_types);
+        write_certificate_types(w, E::server_certificate_type, self.server_certificate_types);
         if !self.authorities.is_empty() {
             write_authorities(w, self.authorities);
         }
@@ -466,5 +502,12 @@ impl HelloFields<'_> {
             let zeros = unpadded.next_multiple_of(multiple) - unpadded;
             extension::write(w, ExtensionType::padding, |w| (0..zeros).for_each(|_| w.u8(0)));
         }
+    }
+}
+
+/// RFC 7250 §4.1: nothing is said if there is nothing but the default.
+fn write_certificate_types(w: &mut Writer, kind: ExtensionType, types: &[CertificateType]) {
+    if types.iter().any(|each| *each != CertificateType::X509) {
+        extension::write(w, kind, |w| w.vec8(|w| types.iter().for_each(|each| w.u8(each.0))));
     }
 }

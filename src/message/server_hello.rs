@@ -3,7 +3,9 @@
 use super::certificate::read_u16_list;
 use super::extension::{self, Extensions, Place};
 use crate::codec::Reader;
-use crate::codepoints::{CipherSuiteId, ExtensionType, HandshakeType, NamedGroup, ProtocolVersion};
+use crate::codepoints::{
+    CertificateType, CipherSuiteId, ExtensionType, HandshakeType, NamedGroup, ProtocolVersion,
+};
 use crate::error::{Error, Violation};
 
 /// RFC 9846 §4.2.3: the random of a ServerHello that is a HelloRetryRequest, the SHA-256 of "HelloRetryRequest".
@@ -190,6 +192,10 @@ pub(crate) struct EncryptedExtensions<'a> {
     pub(crate) extensions: Extensions<'a>,
     pub(crate) alpn: Option<&'a [u8]>,
     pub(crate) early_data: bool,
+    /// What the client is to show if it is asked (RFC 7250 §4.2); `None` means an X.509 certificate.
+    pub(crate) client_certificate_type: Option<CertificateType>,
+    /// What the server shows (RFC 7250 §4.2); `None` means an X.509 certificate.
+    pub(crate) server_certificate_type: Option<CertificateType>,
 }
 
 impl<'a> EncryptedExtensions<'a> {
@@ -198,6 +204,7 @@ impl<'a> EncryptedExtensions<'a> {
         let extensions = Extensions::read("EncryptedExtensions", Place::EE, r.vec16()?)?;
         r.finish()?;
         let (mut alpn, mut early_data) = (None, false);
+        let (mut client_certificate_type, mut server_certificate_type) = (None, None);
         for (kind, body) in extensions.iter() {
             match kind {
                 ExtensionType::application_layer_protocol_negotiation => {
@@ -217,6 +224,14 @@ impl<'a> EncryptedExtensions<'a> {
                     r.u8()?;
                     r.finish()?;
                 }
+                ExtensionType::client_certificate_type => {
+                    let selected = read_certificate_type("client_certificate_type", body)?;
+                    client_certificate_type = Some(selected);
+                }
+                ExtensionType::server_certificate_type => {
+                    let selected = read_certificate_type("server_certificate_type", body)?;
+                    server_certificate_type = Some(selected);
+                }
                 // RFC 9846 §4.3.7: not acted upon, but it has to be well-formed.
                 ExtensionType::supported_groups => {
                     read_u16_list("supported_groups", body)?;
@@ -224,8 +239,23 @@ impl<'a> EncryptedExtensions<'a> {
                 _ => {}
             }
         }
-        Ok(Self { raw, extensions, alpn, early_data })
+        Ok(Self {
+            raw,
+            extensions,
+            alpn,
+            early_data,
+            client_certificate_type,
+            server_certificate_type,
+        })
     }
+}
+
+/// RFC 7250 §3: the server's answer is one type.
+fn read_certificate_type(what: &'static str, body: &[u8]) -> Result<CertificateType, Error> {
+    let mut r = Reader::new(what, body);
+    let selected = CertificateType(r.u8()?);
+    r.finish()?;
+    Ok(selected)
 }
 
 /// RFC 7301 §3.1: the server's list has exactly one name.
@@ -255,6 +285,10 @@ pub(crate) struct EncryptedFields<'a> {
     pub(crate) early_data: bool,
     /// How many tickets will come, if the client has asked for a number (RFC 9149 §3).
     pub(crate) tickets: Option<u8>,
+    /// What the client is to show, if it has sent a list (RFC 7250 §4.2).
+    pub(crate) client_certificate_type: Option<CertificateType>,
+    /// What we show, if the client has sent a list (RFC 7250 §4.2).
+    pub(crate) server_certificate_type: Option<CertificateType>,
 }
 
 pub(crate) fn write_encrypted_extensions(fields: &EncryptedFields<'_>) -> Result<Vec<u8>, Error> {
@@ -270,6 +304,15 @@ pub(crate) fn write_encrypted_extensions(fields: &EncryptedFields<'_>) -> Result
             if let Some(protocol) = fields.alpn {
                 let kind = ExtensionType::application_layer_protocol_negotiation;
                 extension::write(w, kind, |w| w.vec16(|w| w.vec8(|w| w.raw(protocol))));
+            }
+            let types = [
+                (ExtensionType::client_certificate_type, fields.client_certificate_type),
+                (ExtensionType::server_certificate_type, fields.server_certificate_type),
+            ];
+            for (kind, selected) in types {
+                if let Some(selected) = selected {
+                    extension::write(w, kind, |w| w.u8(selected.0));
+                }
             }
             if let Some(count) = fields.tickets {
                 extension::write(w, ExtensionType::ticket_request, |w| w.u8(count));

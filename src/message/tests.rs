@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use super::extension::{Extensions, Place};
 use super::*;
 use crate::codepoints::{
-    CipherSuiteId, ExtensionType as E, HandshakeType as H, NamedGroup, SignatureScheme,
+    CertificateType, CipherSuiteId, ExtensionType as E, HandshakeType as H, NamedGroup,
+    SignatureScheme,
 };
 use crate::error::Violation;
 
@@ -45,6 +46,8 @@ fn client_hello() -> Vec<u8> {
         early_data: false,
         ticket_request: Some((3, 1)),
         post_handshake_auth: true,
+        client_certificate_types: vec![CertificateType::RawPublicKey],
+        server_certificate_types: &[CertificateType::X509, CertificateType::RawPublicKey],
     })
     .unwrap()
 }
@@ -74,6 +77,8 @@ fn samples() -> Vec<(Place, Vec<u8>)> {
         alpn: Some(b"h2"),
         early_data: true,
         tickets: Some(2),
+        client_certificate_type: Some(CertificateType::RawPublicKey),
+        server_certificate_type: Some(CertificateType::X509),
     };
     let schemes = [SignatureScheme::ed25519];
     let others = [SignatureScheme::rsa_pkcs1_sha256];
@@ -93,8 +98,8 @@ fn samples() -> Vec<(Place, Vec<u8>)> {
 fn certificate() -> Vec<u8> {
     let scts = [vec![1, 2], vec![3]];
     let leaf = EntryExtensions { ocsp: Some(&[0x30, 0]), scts: Some(&scts) };
-    let chain = [vec![0x30, 1, 0].into(), vec![0x30, 0].into()];
-    write_certificate(b"", &chain, leaf).unwrap()
+    let chain = [&[0x30, 1, 0][..], &[0x30, 0]];
+    write_certificate(b"", chain.into_iter(), leaf).unwrap()
 }
 
 fn certificate_verify() -> Vec<u8> {
@@ -159,6 +164,9 @@ fn what_is_written_is_read() {
     assert_eq!(hello.cookie, Some(&b"cookie"[..]));
     assert_eq!(hello.share_for(NamedGroup::x25519), Some(&[9; 32][..]));
     assert_eq!(hello.share_for(NamedGroup::secp384r1), None);
+    let (raw, x509) = (CertificateType::RawPublicKey, CertificateType::X509);
+    assert_eq!(hello.client_certificate_types, Some(vec![raw]));
+    assert_eq!(hello.server_certificate_types, Some(vec![x509, raw]));
     assert!(hello.wants_status && hello.wants_scts && hello.psks.is_none());
 
     let raw = certificate();
@@ -254,6 +262,8 @@ fn values_out_of_range_are_malformed() {
     bad(E::cookie, &[&[0, 0]]);
     bad(E::psk_key_exchange_modes, &[&[0]]);
     bad(E::early_data, &[&[0]]);
+    bad(E::client_certificate_type, &[&[0], &[1], &[1, 2, 0], &[]]);
+    bad(E::server_certificate_type, &[&[0], &[2, 2], &[1, 2, 0], &[]]);
     bad(E::signed_certificate_timestamp, &[&[0, 0]]);
     let psk = |identity: &[u8], binder: &[u8]| {
         let mut w = Writer::default();

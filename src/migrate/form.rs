@@ -19,8 +19,7 @@ use crate::inbound::{Event, Inbound};
 use crate::key_schedule::{Exporter, ResumptionSecret};
 use crate::record::{DirectionSecret, MAX_UPDATES, ReadSide, ReadState, WriteSide, WriteState};
 use crate::secret::Secret;
-use crate::session::{SessionKey, read_chain, write_chain};
-use crate::verify;
+use crate::session::{PeerIdentity, SessionKey};
 
 /// Whose connection it is to be.
 #[derive(Clone, Copy)]
@@ -252,8 +251,8 @@ impl Tickets {
                     suite: suite.id,
                     resumption,
                     alpn: summary.alpn.clone(),
-                    server_chain: summary.peer_chain.clone(),
-                    chain_expiry: verify::expiry(&summary.peer_chain),
+                    server: summary.peer(),
+                    chain_expiry: summary.peer().expiry(),
                 });
                 Ok((keeper, None))
             }
@@ -263,7 +262,7 @@ impl Tickets {
                     suite,
                     resumption,
                     policy,
-                    client_chain: summary.peer_chain.clone(),
+                    client: summary.peer(),
                     authenticated,
                     next,
                 });
@@ -315,7 +314,7 @@ fn write_summary(w: &mut Writer, summary: &Summary) {
         _ => 0,
     });
     w.vec16(|w| w.raw(name.map(ServerName::to_str).unwrap_or_default().as_bytes()));
-    write_chain(w, &summary.peer_chain);
+    summary.peer().write(w);
     w.vec24(|w| w.raw(&summary.peer_ocsp));
     w.vec24(|w| summary.peer_scts.iter().for_each(|sct| w.vec16(|w| w.raw(sct))));
     w.u8(summary.resumed.into());
@@ -333,15 +332,22 @@ fn read_summary(r: &mut Reader<'_>, suite: &'static CipherSuite) -> Result<Summa
     if version != ProtocolVersion::TLSv1_3 {
         return Err(r.malformed());
     }
+    let group = read_option(r, |r| Ok(NamedGroup(r.u16()?)))?;
+    let peer_scheme = read_option(r, |r| Ok(SignatureScheme(r.u16()?)))?;
+    let own_scheme = read_option(r, |r| Ok(SignatureScheme(r.u16()?)))?;
+    let alpn = read_option(r, |r| Ok(r.vec8()?.to_vec()))?;
+    let server_name = read_name(r)?;
+    let peer = PeerIdentity::read(r)?;
     Ok(Summary {
         version,
         suite: suite.id,
-        group: read_option(r, |r| Ok(NamedGroup(r.u16()?)))?,
-        peer_scheme: read_option(r, |r| Ok(SignatureScheme(r.u16()?)))?,
-        own_scheme: read_option(r, |r| Ok(SignatureScheme(r.u16()?)))?,
-        alpn: read_option(r, |r| Ok(r.vec8()?.to_vec()))?,
-        server_name: read_name(r)?,
-        peer_chain: read_chain(r)?,
+        group,
+        peer_scheme,
+        own_scheme,
+        alpn,
+        server_name,
+        peer_chain: peer.chain,
+        peer_raw_public_key: peer.raw_public_key,
         peer_ocsp: r.vec24()?.to_vec(),
         peer_scts: read_list(r)?,
         resumed: read_bool(r)?,

@@ -5,6 +5,7 @@
 //!   anchor       whom we trust
 //!   chain        the search for a path; budget counts what it costs; report tells how it went
 //!   step         the rules for one certificate       constraint   nameConstraints
+//!   raw_key      keys without certificates (RFC 7250)
 //!   name         whom a certificate is for           directory    distinguished names
 //!   certificate  one certificate, parsed             key, der     what it is made of
 //! ```
@@ -21,18 +22,20 @@ mod der;
 mod directory;
 mod key;
 mod name;
+mod raw_key;
 mod report;
 mod step;
 
-use pki_types::{CertificateDer, ServerName, UnixTime};
+use pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 
 pub use self::anchor::TrustAnchors;
 use self::certificate::Certificate;
 use self::chain::{Inputs, Progress, Search};
 use self::key::KeyKind;
-use crate::codepoints::SignatureScheme;
+use self::raw_key::RawKeys;
+use crate::codepoints::{CertificateType, SignatureScheme};
 use crate::crypto::Provider;
-use crate::error::{CertificateError, CertificateReason};
+use crate::error::{CertificateError, CertificateReason, Error, Misuse};
 
 /// What the peer's certificate must be good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,10 +58,13 @@ pub struct Evidence<'a> {
     pub asked_for_ocsp: bool,
 }
 
-/// Judges chains.
+/// Judges peers: their chains, or their raw public keys.
 #[derive(Clone, Debug)]
 pub struct Verifier {
     mode: Mode,
+    raw_keys: RawKeys,
+    /// What the peer may show, most preferred first.
+    types: Vec<CertificateType>,
 }
 
 #[derive(Clone, Debug)]
@@ -81,7 +87,67 @@ impl Verifier {
     /// Accepts chains that lead to `anchors`, over at most 10 intermediates.
     #[must_use]
     pub fn new(anchors: TrustAnchors) -> Self {
-        Self { mode: Mode::Anchors { anchors, max_depth: DEFAULT_MAX_DEPTH } }
+        let mode = Mode::Anchors { anchors, max_depth: DEFAULT_MAX_DEPTH };
+        Self { mode, raw_keys: RawKeys::default(), types: vec![CertificateType::X509] }
+    }
+
+    /// Accepts exactly these raw public keys (RFC 7250), and no certificates. Whoever has one of the private keys is the
+    /// right peer, whatever name was asked for: a key has no name, so each server whose key differs wants a verifier of
+    /// its own.
+    ///
+    /// Without any key nobody is accepted, but an application that judges itself
+    /// ([`Ask::verdict`](crate::Ask::verdict)) gets to see the keys.
+    ///
+    /// # Errors
+    /// [`Misuse::Config`] if one is no SubjectPublicKeyInfo, or its kind or size is none for TLS 1.3.
+    pub fn raw_public_keys(
+        keys: impl IntoIterator<Item = SubjectPublicKeyInfoDer<'static>>,
+    ) -> Result<Self, Error> {
+        let mut this = Self::new(TrustAnchors::default());
+        this.types.clear();
+        this.with_raw_public_keys(keys)
+    }
+
+    /// Accepts these raw public keys, too, if the peer shows one in place of a chain. Certificates are preferred;
+    /// [`with_certificate_types`](Self::with_certificate_types) changes that.
+    ///
+    /// # Errors
+    /// As [`Verifier::raw_public_keys`].
+    pub fn with_raw_public_keys(
+        mut self,
+        keys: impl IntoIterator<Item = SubjectPublicKeyInfoDer<'static>>,
+    ) -> Result<Self, Error> {
+        self.raw_keys.add(keys)?;
+        if !self.types.contains(&CertificateType::RawPublicKey) {
+            self.types.push(CertificateType::RawPublicKey);
+        }
+        Ok(self)
+    }
+
+    /// What the peer may show, most preferred first: X.509 certificates, raw public keys, or both (RFC 7250 §4).
+    ///
+    /// # Errors
+    /// [`Misuse::Config`] if the list is empty, names a type twice, or one that this verifier has nothing to judge by.
+    pub fn with_certificate_types(mut self, types: &[CertificateType]) -> Result<Self, Error> {
+        let known = |each: &CertificateType| match self.mode {
+            Mode::Anchors { .. } => self.types.contains(each),
+            Mode::AcceptAny => {
+                [CertificateType::X509, CertificateType::RawPublicKey].contains(each)
+            }
+        };
+        let twice =
+            types.iter().enumerate().any(|(i, each)| types.iter().skip(i + 1).any(|t| t == each));
+        if types.is_empty() || twice || !types.iter().all(known) {
+            return Err(Misuse::Config("the verifier cannot judge these certificate types").into());
+        }
+        self.types = types.to_vec();
+        Ok(self)
+    }
+
+    /// What the peer may show, most preferred first.
+    #[must_use]
+    pub fn certificate_types(&self) -> &[CertificateType] {
+        &self.types
     }
 
     /// Allows this many intermediates between the peer's certificate and the anchor, not counting self-issued ones;
@@ -95,10 +161,12 @@ impl Verifier {
     }
 
     /// Accepts every certificate, whoever made it, for whomever: the peer may be anybody. What remains is that the peer
-    /// has the private key of the certificate that it shows, since the handshake checks that in any case.
+    /// has the private key of the certificate that it shows, since the handshake checks that in any case. Raw public keys
+    /// are not asked for, unless [`with_certificate_types`](Self::with_certificate_types) says so.
     #[must_use]
     pub fn danger_accept_any() -> Self {
-        Self { mode: Mode::AcceptAny }
+        let types = vec![CertificateType::X509];
+        Self { mode: Mode::AcceptAny, raw_keys: RawKeys::default(), types }
     }
 
     /// The anchors, or `None` if everything is accepted.
@@ -112,14 +180,33 @@ impl Verifier {
 
     /// 32 bytes that stand for everything that this verifier goes by: sessions are bound to it.
     pub(crate) fn fingerprint(&self, provider: &Provider) -> [u8; 32] {
-        match &self.mode {
-            Mode::AcceptAny => provider.fingerprint(b"sealwire verifier: any"),
+        let mut data = match &self.mode {
+            Mode::AcceptAny => b"sealwire verifier: any".to_vec(),
             Mode::Anchors { anchors, max_depth } => {
                 let mut data = b"sealwire verifier: anchors".to_vec();
                 data.extend(u64::try_from(*max_depth).unwrap_or(u64::MAX).to_be_bytes());
                 data.extend(anchors.fingerprint(provider));
-                provider.fingerprint(&data)
+                data
             }
+        };
+        data.extend(self.raw_keys.fingerprint(provider).unwrap_or_default());
+        data.extend(self.types.iter().map(|each| each.0));
+        provider.fingerprint(&data)
+    }
+
+    /// Judges a raw public key: a DER SubjectPublicKeyInfo that the peer showed in place of a chain. `Ok` means that it
+    /// is one of the trusted keys.
+    ///
+    /// # Errors
+    /// [`CertificateReason::UntrustedKey`] if it is not; or why it can be none for TLS 1.3.
+    pub fn verify_raw_public_key(
+        &self,
+        provider: &Provider,
+        key: &SubjectPublicKeyInfoDer<'_>,
+    ) -> Result<(), CertificateError> {
+        match self.mode {
+            Mode::Anchors { .. } => Ok(self.raw_keys.judge(provider, key)?),
+            Mode::AcceptAny => Ok(raw_key::check(key)?),
         }
     }
 
@@ -180,6 +267,11 @@ pub(crate) fn subject_public_key_info<'a>(
     certificate: &'a CertificateDer<'_>,
 ) -> Result<&'a [u8], CertificateError> {
     Ok(parse(certificate)?.spki)
+}
+
+/// RFC 7250 §3: whether these bytes are a SubjectPublicKeyInfo with a key that TLS 1.3 can use.
+pub(crate) fn check_raw_public_key(key: &[u8]) -> Result<(), CertificateError> {
+    Ok(raw_key::check(key)?)
 }
 
 /// Whether a key of this SubjectPublicKeyInfo can make signatures of `scheme` in a CertificateVerify.

@@ -8,7 +8,9 @@ use rcgen::{
     KeyPair, KeyUsagePurpose,
 };
 use sealwire::crypto::Provider;
-use sealwire::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use sealwire::pki_types::{
+    CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer,
+};
 use sealwire::{Credential, TrustAnchors};
 
 /// What kind of key a certificate has.
@@ -50,6 +52,17 @@ impl Identity {
     /// The same, to be added to.
     pub fn bare(&self, provider: &Provider) -> Credential {
         Credential::new(provider, self.chain.clone(), &self.key).unwrap()
+    }
+
+    /// Its key alone, without the chain.
+    pub fn raw(&self, provider: &Provider) -> Arc<Credential> {
+        Arc::new(Credential::raw_public_key(provider, &self.key).unwrap())
+    }
+
+    /// Its public key.
+    pub fn spki(&self) -> SubjectPublicKeyInfoDer<'static> {
+        let credential = self.raw(&super::seeded(0));
+        credential.spki().unwrap().clone()
     }
 }
 

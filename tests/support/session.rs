@@ -17,9 +17,11 @@ pub struct Parts {
     pub chain_expiry: u64,
     /// With the length of each certificate, but not that of the whole.
     pub chain: Vec<u8>,
+    /// The server's, in place of a chain.
+    pub raw_public_key: Vec<u8>,
 }
 
-const MAGIC: &[u8] = b"sealwire session\x01";
+const MAGIC: &[u8] = b"sealwire session\x02";
 
 impl Parts {
     /// A session without a chain, under `key`.
@@ -36,6 +38,7 @@ impl Parts {
             alpn: Vec::new(),
             chain_expiry: u64::MAX,
             chain: Vec::new(),
+            raw_public_key: Vec::new(),
         }
     }
 
@@ -74,6 +77,10 @@ impl Parts {
                 let n = len(take(3));
                 take(n)
             },
+            raw_public_key: {
+                let n = len(take(3));
+                take(n)
+            },
         };
         assert!(rest.is_empty());
         this
@@ -97,6 +104,7 @@ impl Parts {
             &vec(1, &self.alpn),
             &self.chain_expiry.to_be_bytes(),
             &vec(3, &self.chain),
+            &vec(3, &self.raw_public_key),
         ]
         .concat();
         Session::from_bytes(&bytes).unwrap()

@@ -3,7 +3,7 @@
 use sealwire::Violation::*;
 use sealwire::codepoints::{ExtensionType as E, HandshakeType as H, SignatureScheme};
 
-use super::duel::{Configs, Duel, mutual, simple};
+use super::duel::{Configs, Duel, mutual, raw_keys, simple};
 use super::edit::{Parts, certificate, certificate_parts, leaf_extensions};
 use super::refuse::refuse_edited;
 use super::support::Role::{self, Client, Server};
@@ -45,6 +45,16 @@ pub(crate) fn no_client_certificate() {
     let mut duel = Duel::new(Client, (client.with_credentials(Vec::new()), server));
     duel.run(|unit| vec![unit]);
     duel.assert_refused(NoClientCertificate);
+}
+
+pub(crate) fn several_raw_public_keys() {
+    for attacker in Role::BOTH {
+        let edit = |message: &mut Vec<u8>| {
+            let (context, entries) = certificate_parts(message);
+            *message = certificate(&context, &[entries.clone(), entries].concat());
+        };
+        refuse_edited(attacker, raw_keys(), H::certificate, edit, SeveralRawPublicKeys);
+    }
 }
 
 /// Sets the scheme of a CertificateVerify.

@@ -122,6 +122,22 @@ pub(crate) fn mutual() -> Configs {
     (client.with_credentials(vec![credential]), server.with_client_auth(auth))
 }
 
+/// Both authenticate with raw public keys, and take nothing else.
+pub(crate) fn raw_keys() -> Configs {
+    let (client, server) = simple();
+    let (ours, theirs) = (pki().client(Kind::P256), pki().server(Kind::P256));
+    let verifier = |key| Verifier::raw_public_keys([key]).unwrap();
+    let groups = [NamedGroup::x25519, NamedGroup::secp256r1];
+    let credential = ours.raw(client.provider());
+    let client = ClientConfig::new(client.provider().clone(), verifier(theirs.spki())).unwrap();
+    let client = client.with_suites(&[CipherSuiteId::TLS_AES_128_GCM_SHA256]).unwrap();
+    let client = client.with_groups(&groups).unwrap().with_credentials(vec![credential]);
+    let credential = theirs.raw(server.provider());
+    let server = ServerConfig::new(server.provider().clone(), vec![credential]).unwrap();
+    let auth = ClientAuth::Required(verifier(ours.spki()));
+    (client, server.with_groups(&groups).unwrap().with_client_auth(auth))
+}
+
 /// One key, with the number of its next record.
 struct Key {
     key: Box<dyn AeadKey>,

@@ -338,6 +338,16 @@ pub(crate) fn unrecognized_name() {
     }
 }
 
+pub(crate) fn only_default_certificate_type() {
+    for kind in [E::client_certificate_type, E::server_certificate_type] {
+        for list in [&[1, 0][..], &[2, 0, 0]] {
+            client_hello(OnlyDefaultCertificateType, |parts| {
+                parts.extensions.insert(0, (kind, list.to_vec()));
+            });
+        }
+    }
+}
+
 pub(crate) fn changed_client_hello() {
     // random, session identifier, suites
     second_client_hello(ChangedClientHello, |parts| parts.head[2] ^= 1);

@@ -2,11 +2,11 @@
 
 use sealwire::NoOverlap;
 use sealwire::codepoints::{
-    CipherSuiteId, ExtensionType as E, HandshakeType as H, NamedGroup, ProtocolVersion,
-    SignatureScheme,
+    CertificateType, CipherSuiteId, ExtensionType as E, HandshakeType as H, NamedGroup,
+    ProtocolVersion, SignatureScheme,
 };
 
-use super::duel::{Configs, Duel, Unit, retry, simple};
+use super::duel::{Configs, Duel, Unit, mutual, raw_keys, retry, simple};
 use super::edit::{Parts, message, parts};
 use super::refuse::{refuse_changed, refuse_edited};
 use super::support::Role::{Client, Server};
@@ -102,4 +102,26 @@ pub(crate) fn credential() {
     let (client, server) = simple();
     let none = sealwire::ServerConfig::new(server.provider().clone(), Vec::new()).unwrap();
     server_refuses((client, none), NoOverlap::Credential);
+}
+
+pub(crate) fn certificate_type() {
+    let (keys, certificates) = (CertificateType::RawPublicKey, CertificateType::X509);
+    let ((raw_client, raw_server), (client, server)) = (raw_keys(), mutual());
+    // The client takes raw keys only, and the server has none to show.
+    let none = NoOverlap::CertificateType(vec![keys]);
+    server_refuses((raw_client.clone(), server.clone()), none.clone());
+    // The server takes raw keys only, and the client has none to show: it says nothing.
+    let auth = raw_server.client_auth().clone();
+    let asks = server.with_client_auth(auth);
+    server_refuses((client, asks), NoOverlap::CertificateType(vec![certificates]));
+    // The server takes certificates only, and the client says that it has raw keys only.
+    let (_, server) = mutual();
+    let raw = pki().server(Kind::P256).raw(server.provider());
+    let asks = sealwire::ServerConfig::new(server.provider().clone(), vec![raw]).unwrap();
+    let asks = asks.with_client_auth(server.client_auth().clone());
+    server_refuses((raw_client.clone(), asks), none);
+    // The server says nothing of raw keys, so it shows a certificate.
+    let edit = parts(|parts| parts.remove(E::server_certificate_type));
+    let expected = NoOverlap::CertificateType(vec![certificates]);
+    refuse_edited(Server, raw_keys(), H::encrypted_extensions, edit, expected);
 }

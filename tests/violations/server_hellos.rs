@@ -3,7 +3,7 @@
 use sealwire::Violation::*;
 use sealwire::codepoints::{CipherSuiteId, ExtensionType as E, HandshakeType as H, NamedGroup};
 
-use super::duel::{Duel, Unit, retry, simple};
+use super::duel::{Duel, Unit, raw_keys, retry, simple};
 use super::edit::{Parts, parts, vec16};
 use super::hellos::{both_server_hellos, retry_request, server_hello, share};
 use super::refuse::{AFTER_RETRY, refuse_changed, refuse_edited};
@@ -163,5 +163,16 @@ pub(crate) fn bad_server_name_ack() {
     for data in [&[0][..], &name] {
         let edit = parts(|parts| parts.set(E::server_name, data));
         refuse_edited(Server, simple(), H::encrypted_extensions, edit, BadServerNameAck);
+    }
+}
+
+pub(crate) fn unoffered_certificate_type() {
+    // The client offers raw public keys and nothing else, both ways.
+    for kind in [E::client_certificate_type, E::server_certificate_type] {
+        for selected in [0, 1, 3, 0xff] {
+            let edit = parts(|parts| parts.set(kind, &[selected]));
+            let message = H::encrypted_extensions;
+            refuse_edited(Server, raw_keys(), message, edit, UnofferedCertificateType);
+        }
     }
 }

@@ -7,8 +7,8 @@ use crate::crypto::HashValue;
 use crate::decision::{Answer, PeerCertificates, Question};
 use crate::error::{Error, Violation};
 use crate::handshake::auth::{
-    PendingSignature, Side, Wishes, check_finished, choose_credential, judge, leaf_key,
-    on_certificate, on_certificate_verify, send_certificate, send_finished,
+    PendingSignature, Side, Wishes, check_finished, choose_credential, judge, on_certificate,
+    on_certificate_verify, peer_key, send_certificate, send_finished,
 };
 use crate::handshake::post_auth::{Answering, PostAuth};
 use crate::handshake::{Effect, Effects, Established, ensure, log_secret};
@@ -39,6 +39,7 @@ impl WaitCertificateRequest {
         self.flow.transcript.add(message.raw);
         let request = Some(Request {
             wishes: Wishes {
+                types: vec![self.flow.client_type],
                 schemes: message.schemes.iter().map(SignatureScheme).collect(),
                 certificate_schemes: message
                     .certificate_schemes
@@ -75,9 +76,11 @@ impl WaitCertificate {
         let client = &self.flow.client;
         let common = &client.config.common;
         let name = Some(client.name.clone());
-        let peer = on_certificate(common, message, &[], name, |kind| client.offer.has(kind))?;
-        ensure(!peer.chain.is_empty(), Violation::EmptyServerCertificate)?;
-        let spki = leaf_key(&peer)?;
+        let kind = self.flow.server_type;
+        let was_asked = |extension| client.offer.has(extension);
+        let peer = on_certificate(common, message, &[], name, kind, was_asked)?;
+        ensure(!peer.is_empty(), Violation::EmptyServerCertificate)?;
+        let spki = peer_key(&peer)?;
 
         let ask = common.ask.verdict;
         self.flow.transcript.add(message.raw);
@@ -105,10 +108,7 @@ impl WaitVerdict {
         let config = &self.flow.client.config;
         judge(&config.common, &config.verifier, Side::Server, &self.peer, answer, fx.now)?;
 
-        let summary = &mut self.flow.summary;
-        summary.peer_chain = self.peer.chain;
-        summary.peer_ocsp = self.peer.ocsp;
-        summary.peer_scts = self.peer.scts;
+        self.flow.summary.set_peer(self.peer);
 
         Ok(State::WaitCertificateVerify(WaitCertificateVerify {
             flow: self.flow,
@@ -248,7 +248,8 @@ fn finish(mut flow: Flow, server_hash: &HashValue, fx: &mut Effects) -> Result<S
     let config = &flow.client.config;
     let post_auth = config
         .post_handshake_auth
-        .then(|| PostAuth::Client(Answering::new(config.clone(), flow.transcript.fork())));
+        .then(|| Answering::new(config.clone(), flow.client_type, flow.transcript.fork()));
+    let post_auth = post_auth.map(PostAuth::Client);
     let summary = flow.summary;
     fx.push(Effect::Complete(Box::new(Established {
         summary,

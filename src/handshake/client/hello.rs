@@ -7,7 +7,7 @@ use pki_types::{DnsName, ServerName};
 use super::psk::{self, EarlyOffer, Offered, Resumed, Taken};
 use super::{State, WaitCertificateRequest, WaitFinished};
 use crate::codepoints::{
-    CipherSuiteId, ExtensionType, NamedGroup, ProtocolVersion, SignatureScheme,
+    CertificateType, CipherSuiteId, ExtensionType, NamedGroup, ProtocolVersion, SignatureScheme,
 };
 use crate::config::ClientConfig;
 use crate::crypto::{CipherSuite, KeyPair};
@@ -21,7 +21,6 @@ use crate::message::{
 use crate::secret::Secret;
 use crate::session::SessionKey;
 use crate::transcript::Transcript;
-use crate::verify;
 
 /// What every state of a client needs: who it is, whom it talks to, and what it said first.
 pub(crate) struct Client {
@@ -47,6 +46,10 @@ pub(crate) struct Offer {
     pub(crate) schemes: Vec<SignatureScheme>,
     alpn: Vec<Vec<u8>>,
     extensions: Vec<ExtensionType>,
+    /// What we can show.
+    client_types: Vec<CertificateType>,
+    /// What the server may show.
+    server_types: Vec<CertificateType>,
 }
 
 impl Offer {
@@ -61,6 +64,8 @@ impl Offer {
             schemes: hello.schemes.unwrap_or_default().iter().map(SignatureScheme).collect(),
             alpn: alpn.iter().map(|name| name.to_vec()).collect(),
             extensions: hello.extensions.iter().map(|(kind, _)| kind).collect(),
+            client_types: hello.client_certificate_types.unwrap_or(vec![CertificateType::X509]),
+            server_types: hello.server_certificate_types.unwrap_or(vec![CertificateType::X509]),
         })
     }
 
@@ -166,6 +171,9 @@ impl Client {
             Some(anchors) if config.send_authorities => anchors.subjects(),
             _ => Vec::new(),
         };
+        let server_types = config.verifier.certificate_types();
+        // There is no status of a raw public key.
+        let chains = server_types.contains(&CertificateType::X509);
         let hello = write_client_hello(&HelloFields {
             random: &self.random,
             legacy_session_id: &self.legacy_session_id,
@@ -178,14 +186,16 @@ impl Client {
             alpn: &self.alpn,
             authorities: &authorities,
             cookie,
-            wants_status: config.request_status,
-            wants_scts: config.request_scts,
+            wants_status: config.request_status && chains,
+            wants_scts: config.request_scts && chains,
             pad_to_multiple_of: config.hello_padding,
             psk_modes: psk::modes(config),
             psks: offers.iter().map(Offered::on_wire).collect(),
             early_data,
             ticket_request: config.ticket_request.filter(|_| config.sessions.is_some()),
             post_handshake_auth: config.post_handshake_auth,
+            client_certificate_types: config.certificate_types(),
+            server_certificate_types: server_types,
         })?;
         let hello = common.finished_message(hello);
         self.offer = Offer::of(&hello)?;
@@ -363,6 +373,8 @@ impl WaitServerHello {
             hello_hash: hash,
             summary,
             sends_early_data: self.early.is_some(),
+            client_type: CertificateType::X509,
+            server_type: CertificateType::X509,
         };
         let early = self.early;
         Ok(State::WaitEncryptedExtensions(WaitEncryptedExtensions { flow, early, index }))
@@ -380,6 +392,10 @@ pub(crate) struct Flow {
     pub(crate) summary: Summary,
     /// Whether we send under the early key, and owe EndOfEarlyData.
     pub(crate) sends_early_data: bool,
+    /// What we show if we are asked (RFC 7250 §4.2).
+    pub(crate) client_type: CertificateType,
+    /// What the server shows.
+    pub(crate) server_type: CertificateType,
 }
 
 impl Flow {
@@ -406,8 +422,8 @@ impl Flow {
             suite: self.suite.id,
             resumption,
             alpn: self.summary.alpn.clone(),
-            server_chain: self.summary.peer_chain.clone(),
-            chain_expiry: verify::expiry(&self.summary.peer_chain),
+            server: self.summary.peer(),
+            chain_expiry: self.summary.peer().expiry(),
         })
     }
 
@@ -437,6 +453,18 @@ impl WaitEncryptedExtensions {
             // RFC 7301 §3.1: one of those that we offered.
             ensure(offer.alpn.iter().any(|name| name == selected), Violation::BadAlpn)?;
         }
+        // RFC 7250 §4.2: each one of those that we offered, and X.509 if nothing is said.
+        let unsaid = CertificateType::X509;
+        let (client_type, server_type) =
+            (message.client_certificate_type, message.server_certificate_type);
+        let offered = client_type.is_none_or(|selected| offer.client_types.contains(&selected))
+            && server_type.is_none_or(|selected| offer.server_types.contains(&selected));
+        ensure(offered, Violation::UnofferedCertificateType)?;
+        let (client_type, server_type) =
+            (client_type.unwrap_or(unsaid), server_type.unwrap_or(unsaid));
+        if self.index.is_none() && !offer.server_types.contains(&server_type) {
+            return Err(NoOverlap::CertificateType(vec![server_type]).into());
+        }
         // RFC 9846 §4.3.10: early data can only be taken with the first key, and under the parameters it was sent with.
         let as_sent = self.early.as_ref().is_some_and(|early| {
             self.index == Some(0)
@@ -448,6 +476,7 @@ impl WaitEncryptedExtensions {
         let flow = &mut self.flow;
         flow.transcript.add(message.raw);
         flow.summary.alpn = message.alpn.map(<[u8]>::to_vec);
+        (flow.client_type, flow.server_type) = (client_type, server_type);
         if self.early.is_some() {
             let accepted = message.early_data;
             flow.summary.early_data =

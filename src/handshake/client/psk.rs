@@ -1,6 +1,6 @@
 //! What a client offers to resume with, or of keys from elsewhere (RFC 9846 §4.3.10, §4.3.11).
 
-use pki_types::{CertificateDer, UnixTime};
+use pki_types::UnixTime;
 
 use crate::codepoints::{CipherSuiteId, NamedGroup};
 use crate::config::ClientConfig;
@@ -12,7 +12,7 @@ use crate::key_schedule::{EarlySecret, PskKind};
 use crate::message::{Message, PSK_DHE_KE, PSK_KE, ServerHello, set_binders};
 use crate::psk::PskPolicy;
 use crate::secret::Secret;
-use crate::session::SessionKey;
+use crate::session::{PeerIdentity, SessionKey};
 use crate::transcript::Transcript;
 
 /// A key that the ClientHello offers.
@@ -37,7 +37,7 @@ enum Origin {
 pub(super) struct Resumed {
     pub(super) suite: &'static CipherSuite,
     pub(super) alpn: Option<Vec<u8>>,
-    server_chain: Vec<CertificateDer<'static>>,
+    server: PeerIdentity,
     pub(super) max_early_data: u32,
 }
 
@@ -107,7 +107,7 @@ fn session(config: &ClientConfig, key: &SessionKey, now: UnixTime) -> Option<Off
         origin: Origin::Session(Resumed {
             suite,
             alpn: session.alpn.clone(),
-            server_chain: session.server_chain.clone(),
+            server: session.server.clone(),
             max_early_data: session.max_early_data,
         }),
         identity: session.ticket,
@@ -197,10 +197,7 @@ impl Taken {
     /// Notes in the summary what the connection rests on. Its key schedule begins with the secret that is returned.
     pub(super) fn apply(self, summary: &mut Summary) -> EarlySecret {
         match self.origin {
-            Origin::Session(session) => {
-                summary.resumed = true;
-                summary.peer_chain = session.server_chain;
-            }
+            Origin::Session(session) => summary.resume(session.server),
             Origin::External(identity) => summary.external_psk = Some(identity),
         }
         self.early

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::State;
-use crate::codepoints::ExtensionType;
+use crate::codepoints::{CertificateType, ExtensionType};
 use crate::config::{ClientAuth, ServerConfig};
 use crate::crypto::{CipherSuite, HashValue};
 use crate::decision::{Answer, PeerCertificates, Question};
 use crate::error::{Error, Violation};
 use crate::handshake::auth::{
-    PendingSignature, Side, check_finished, judge, leaf_key, on_certificate, on_certificate_verify,
+    PendingSignature, Side, check_finished, judge, on_certificate, on_certificate_verify, peer_key,
     send_finished,
 };
 use crate::handshake::post_auth::{self, Asking, PostAuth};
@@ -32,6 +32,8 @@ pub(crate) struct Flow {
     pub(super) hello_hash: HashValue,
     pub(super) summary: Summary,
     pub(super) takes_early_data: bool,
+    /// What the client is asked for, if it is asked at all (RFC 7250 §4.2).
+    pub(super) client_type: Option<CertificateType>,
     /// Whether the client can be asked later (RFC 9846 §4.3.6).
     pub(super) post_handshake_auth: bool,
     pub(super) grant: Grant,
@@ -130,7 +132,7 @@ impl Flow {
             suite: self.suite,
             resumption,
             policy: self.grant.policy,
-            client_chain: self.summary.peer_chain.clone(),
+            client: self.summary.peer(),
             authenticated: self.grant.authenticated,
             next: 0,
         };
@@ -182,8 +184,9 @@ impl WaitCertificate {
             ExtensionType::signed_certificate_timestamp => config.request_scts,
             _ => false,
         };
-        let peer = on_certificate(&config.common, message, &[], None, was_asked)?;
-        let verifier = match (&config.client_auth, peer.chain.is_empty()) {
+        let kind = self.flow.client_type.unwrap_or(CertificateType::X509);
+        let peer = on_certificate(&config.common, message, &[], None, kind, was_asked)?;
+        let verifier = match (&config.client_auth, peer.is_empty()) {
             (ClientAuth::Required(_), true) => return Err(Violation::NoClientCertificate.into()),
             (_, true) => {
                 self.flow.transcript.add(message.raw);
@@ -195,7 +198,7 @@ impl WaitCertificate {
                 return Err(Error::unexpected("WAIT_FINISHED", "Certificate"));
             }
         };
-        let spki = leaf_key(&peer)?;
+        let spki = peer_key(&peer)?;
 
         self.flow.transcript.add(message.raw);
         let next = WaitVerdict {
@@ -229,10 +232,7 @@ impl WaitVerdict {
         let common = &self.flow.config.common;
         judge(common, &self.verifier, Side::Client, &self.peer, answer, fx.now)?;
 
-        let summary = &mut self.flow.summary;
-        summary.peer_chain = self.peer.chain;
-        summary.peer_ocsp = self.peer.ocsp;
-        summary.peer_scts = self.peer.scts;
+        self.flow.summary.set_peer(self.peer);
 
         Ok(State::WaitCertificateVerify(WaitCertificateVerify {
             flow: self.flow,
@@ -295,8 +295,9 @@ impl WaitFinished {
         fx.push(Effect::ReadKey(flow.suite, theirs));
         let resumption = main.resumption(&flow.transcript.current());
         let may_ask = post_auth::can_ask(&flow.config, flow.post_handshake_auth, &flow.summary);
-        let post_auth = may_ask
-            .then(|| PostAuth::Server(Asking::new(flow.config.clone(), flow.transcript.fork())));
+        let post_auth = flow.client_type.filter(|_| may_ask).map(|kind| {
+            PostAuth::Server(Asking::new(flow.config.clone(), kind, flow.transcript.fork()))
+        });
         let (summary, issuer) = self.flow.grant_tickets(resumption, fx)?;
         fx.push(Effect::Complete(Box::new(Established {
             summary,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use pki_types::ServerName;
 
-use crate::codepoints::{CipherSuiteId, NamedGroup, SignatureScheme};
-use crate::config::{ServerConfig, ServerNamePolicy};
+use crate::codepoints::{CertificateType, CipherSuiteId, NamedGroup, SignatureScheme};
+use crate::config::{ClientAuth, ServerConfig, ServerNamePolicy};
 use crate::credential::Credential;
 use crate::crypto::CipherSuite;
 use crate::decision::Choice;
@@ -62,7 +62,9 @@ impl Identity {
     ) -> Result<Self, Error> {
         // RFC 9846 §9.2 and §4.3.3: whoever wants a certificate says what it verifies.
         ensure(hello.schemes.is_some(), Violation::MissingSignatureAlgorithms)?;
+        let types = hello.server_certificate_types.clone();
         let wishes = Wishes {
+            types: types.clone().unwrap_or(vec![CertificateType::X509]),
             schemes: hello.schemes.unwrap_or_default().iter().map(SignatureScheme).collect(),
             certificate_schemes: hello
                 .certificate_schemes
@@ -74,10 +76,38 @@ impl Identity {
         if own.is_none() {
             check_server_name(config, hello, &wishes)?;
         }
-        let chosen = choose_credential(&config.common, own.unwrap_or(&config.credentials), &wishes);
+        let credentials = own.unwrap_or(&config.credentials);
+        if !credentials.iter().any(|c| wishes.types.contains(&c.certificate_type())) {
+            // RFC 7250 §4.2, if the client has said what it accepts.
+            return Err(types.map_or(NoOverlap::Credential, NoOverlap::CertificateType).into());
+        }
+        let chosen = choose_credential(&config.common, credentials, &wishes);
         let (credential, scheme, by_name) =
             chosen.ok_or(NoOverlap::SignatureScheme(wishes.schemes))?;
         Ok(Self { credential, scheme, by_name })
+    }
+}
+
+/// RFC 7250 §4.2: what the client is to show: the first of ours that it has, too. `None` if it is not to be asked, now
+/// (`now` says whether there are certificates in this handshake) or later.
+pub(super) fn choose_client_type(
+    config: &ServerConfig,
+    hello: &ClientHello<'_>,
+    now: bool,
+) -> Result<Option<CertificateType>, Error> {
+    let (verifier, now) = match &config.client_auth {
+        ClientAuth::None => return Ok(None),
+        ClientAuth::OnRequest(verifier) => (verifier, false),
+        ClientAuth::Optional(verifier) | ClientAuth::Required(verifier) => (verifier, now),
+    };
+    if !now && !hello.post_handshake_auth {
+        return Ok(None);
+    }
+    let offered = hello.client_certificate_types.clone().unwrap_or(vec![CertificateType::X509]);
+    match verifier.certificate_types().iter().find(|ours| offered.contains(ours)) {
+        Some(common) => Ok(Some(*common)),
+        None if now => Err(NoOverlap::CertificateType(offered).into()),
+        None => Ok(None),
     }
 }
 

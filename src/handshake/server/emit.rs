@@ -6,17 +6,17 @@ use pki_types::ServerName;
 
 use super::State;
 use super::auth::{Flow, Grant};
-use super::choose::{Identity, Parameters};
+use super::choose::{Identity, Parameters, choose_client_type};
 use super::psk::{Chosen, Source};
+use crate::codepoints::CertificateType;
 use crate::config::{ClientAuth, ServerConfig};
 use crate::decision::Choice;
 use crate::error::{Error, Violation};
-use crate::handshake::auth::{PendingSignature, Side, send_certificate};
+use crate::handshake::auth::{PendingSignature, Side, certificate_request, send_certificate};
 use crate::handshake::{EarlyData, Effect, Effects, Summary, log_secret};
 use crate::key_schedule::{EarlySecret, HandshakeSecret};
 use crate::message::{
-    ClientHello, EncryptedFields, PSK_DHE_KE, write_certificate_request,
-    write_encrypted_extensions, write_server_hello,
+    ClientHello, EncryptedFields, PSK_DHE_KE, write_encrypted_extensions, write_server_hello,
 };
 use crate::transcript::Transcript;
 
@@ -45,8 +45,10 @@ pub(super) fn emit(
         Some(_) => None,
         None => Some(Identity::choose(&flight.config, &flight.choice, hello)?),
     };
+    let client_type = choose_client_type(&flight.config, hello, flight.chosen.is_none())?;
     let schedule = send_hello(&flight, hello, &mut transcript, fx)?;
-    let flow = send_parameters(flight, hello, identity.as_ref(), schedule, transcript, fx)?;
+    let shown = (identity.as_ref(), client_type);
+    let flow = send_parameters(flight, hello, shown, schedule, transcript, fx)?;
     let Some(Identity { credential, scheme, .. }) = identity else {
         return flow.finish_flight(fx);
     };
@@ -115,7 +117,7 @@ fn send_hello(
 fn send_parameters(
     flight: Flight,
     hello: &ClientHello<'_>,
-    identity: Option<&Identity>,
+    (identity, client_type): (Option<&Identity>, Option<CertificateType>),
     schedule: HandshakeSecret,
     mut transcript: Transcript,
     fx: &mut Effects,
@@ -124,17 +126,21 @@ fn send_parameters(
     let Flight { config, parameters, chosen, takes_early_data, policy, retried, .. } = flight;
     let common = &config.common;
     let grant = Grant::new(&config, hello, policy, chosen.as_ref(), fx.now);
+    let server_type = identity.map(|identity| identity.credential.certificate_type());
     let message = write_encrypted_extensions(&EncryptedFields {
         server_name: identity.is_some_and(|identity| identity.by_name),
         groups: (parameters.group.is_some() && common.groups.first() != parameters.group.as_ref())
             .then_some(&common.groups[..]),
         alpn: parameters.alpn.as_deref(),
         early_data: takes_early_data,
+        // RFC 7250 §4.2: each in answer to a list of the client's.
+        client_certificate_type: client_type.filter(|_| hello.client_certificate_types.is_some()),
+        server_certificate_type: server_type.filter(|_| hello.server_certificate_types.is_some()),
         tickets: hello.ticket_request.filter(|_| config.tickets.is_some()).map(|_| grant.count),
     })?;
     fx.send(common, &mut transcript, message);
     if chosen.is_none() {
-        send_certificate_request(&config, &mut transcript, fx)?;
+        send_certificate_request(&config, client_type, &mut transcript, fx)?;
     }
 
     let mut summary = Summary::new(parameters.suite, parameters.group, retried);
@@ -146,10 +152,7 @@ fn send_parameters(
         (true, false) => EarlyData::Rejected,
     };
     match chosen.map(|chosen| chosen.source) {
-        Some(Source::Session { session, .. }) => {
-            summary.resumed = true;
-            summary.peer_chain = session.client_chain;
-        }
+        Some(Source::Session { session, .. }) => summary.resume(session.client),
         Some(Source::External { identity }) => summary.external_psk = Some(identity),
         None => {}
     }
@@ -161,6 +164,7 @@ fn send_parameters(
         hello_hash,
         summary,
         takes_early_data,
+        client_type,
         post_handshake_auth: hello.post_handshake_auth,
         grant,
         config,
@@ -214,6 +218,7 @@ const MAX_ASKED_TICKETS: u8 = 8;
 /// RFC 9846 §4.4.2: asks the client who it is, if we want to know.
 fn send_certificate_request(
     config: &ServerConfig,
+    client_type: Option<CertificateType>,
     transcript: &mut Transcript,
     fx: &mut Effects,
 ) -> Result<(), Error> {
@@ -221,19 +226,8 @@ fn send_certificate_request(
         ClientAuth::None | ClientAuth::OnRequest(_) => return Ok(()),
         ClientAuth::Optional(verifier) | ClientAuth::Required(verifier) => verifier,
     };
-    let authorities = match verifier.anchors() {
-        Some(anchors) if config.send_authorities => anchors.subjects(),
-        _ => Vec::new(),
-    };
-    let common = &config.common;
-    let message = write_certificate_request(
-        &[],
-        &common.schemes,
-        &common.certificate_schemes,
-        &authorities,
-        config.request_status,
-        config.request_scts,
-    )?;
-    fx.send(common, transcript, message);
+    let kind = client_type.unwrap_or(CertificateType::X509);
+    let message = certificate_request(config, verifier, kind, &[])?;
+    fx.send(&config.common, transcript, message);
     Ok(())
 }
