@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sealwire::codepoints::SignatureScheme;
-use sealwire::crypto::{SigningKey, ring};
+use sealwire::crypto::{Provider, SigningKey, ring};
 use sealwire::pki_types::pem::PemObject;
 use sealwire::pki_types::{
     PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer,
@@ -39,16 +39,33 @@ fn every_form_loads_and_signs() {
         ("rsa2048.pkcs1.pem", "rsa2048.spki.der", RSA),
         ("rsa2048.pkcs8.pem", "rsa2048.spki.der", RSA),
     ] {
-        let key = load(&pem(file)).expect(file);
-        assert_eq!(key.spki(), std::fs::read(path(spki)).unwrap(), "{file}");
-        assert_eq!(key.schemes(), schemes, "{file}");
-        check_signatures(&*key);
+        for provider in providers() {
+            let key = (provider.load_key)(&pem(file)).expect(file);
+            assert_eq!(key.spki(), std::fs::read(path(spki)).unwrap(), "{file}");
+            assert_eq!(key.schemes(), schemes, "{file}");
+            check_signatures(&provider, &*key);
+        }
     }
 }
 
-/// Signs with every scheme there is; those that the key does not have fail.
-fn check_signatures(key: &dyn SigningKey) {
-    let provider = ring::provider();
+#[cfg(feature = "aws-lc")]
+#[test]
+fn p521_in_every_form() {
+    let provider = sealwire::crypto::aws_lc::provider();
+    for form in ["sec1", "sec1-no-public", "sec1-compressed", "pkcs8", "pkcs8-no-public"] {
+        let key = (provider.load_key)(&pem(&format!("p521.{form}.pem"))).expect(form);
+        assert_eq!(key.spki(), std::fs::read(path("p521.spki.der")).unwrap(), "{form}");
+        assert_eq!(key.schemes(), [SignatureScheme::ecdsa_secp521r1_sha512], "{form}");
+        check_signatures(&provider, &*key);
+    }
+    // As SEC1 without the name of its curve, the length tells.
+    let [_, _, inner] = parts(pem("p521.pkcs8.pem").secret_der());
+    let key = PrivateKeyDer::from(PrivateSec1KeyDer::from(value(&inner)));
+    assert!((provider.load_key)(&key).is_ok());
+}
+
+/// Signs with every scheme there is; those that the key does not have fail. Whatever another provider knows it verifies, too.
+fn check_signatures(provider: &Provider, key: &dyn SigningKey) {
     for scheme in provider.verifiers.iter().map(|v| v.scheme()) {
         let signed = key.sign(scheme, b"message", &*provider.rng);
         if !key.schemes().contains(&scheme) {
@@ -59,6 +76,11 @@ fn check_signatures(key: &dyn SigningKey) {
         let verify = |spki: &[u8], message: &[u8], signature: &[u8]| {
             provider.verify_handshake(scheme, spki, message, signature)
         };
+        for other in providers() {
+            let knows = other.verifiers.iter().any(|v| v.scheme() == scheme);
+            let verdict = other.verify_handshake(scheme, key.spki(), b"message", &signature);
+            assert_eq!(verdict.is_ok(), knows, "{scheme}");
+        }
         assert!(verify(key.spki(), b"message", &signature).is_ok(), "{scheme}");
         assert!(verify(key.spki(), b"massage", &signature).is_err(), "{scheme}");
         assert!(verify(&key.spki()[1..], b"message", &signature).is_err(), "{scheme}");
@@ -70,9 +92,10 @@ fn check_signatures(key: &dyn SigningKey) {
 
 #[test]
 fn what_is_not_supported_is_refused() {
-    for file in ["p521.sec1.pem", "rsa1024.pkcs1.pem", "rsa-pss.pkcs8.pem"] {
+    for file in ["rsa1024.pkcs1.pem", "rsa-pss.pkcs8.pem"] {
         assert!(load(&pem(file)).is_none(), "{file}");
     }
+    assert!((ring::provider().load_key)(&pem("p521.sec1.pem")).is_err());
 }
 
 /// Keys in forms that OpenSSL does not write, made from those that it does.
@@ -219,8 +242,24 @@ fn pem(file: &str) -> PrivateKeyDer<'static> {
     PrivateKeyDer::from_pem_file(path(file)).unwrap()
 }
 
+fn providers() -> Vec<Provider> {
+    vec![
+        ring::provider(),
+        #[cfg(feature = "aws-lc")]
+        sealwire::crypto::aws_lc::provider(),
+    ]
+}
+
+/// Loads a key with every provider, which have to agree about it.
 fn load(key: &PrivateKeyDer<'_>) -> Option<Arc<dyn SigningKey>> {
-    (ring::provider().load_key)(key).ok()
+    let keys = providers().into_iter().map(|provider| (provider.load_key)(key).ok());
+    let mut keys: Vec<_> = keys.collect();
+    let first = keys.swap_remove(0);
+    for other in keys {
+        let spki = |key: &Option<Arc<dyn SigningKey>>| key.as_ref().map(|k| k.spki().to_vec());
+        assert_eq!(spki(&first), spki(&other));
+    }
+    first
 }
 
 fn load_sec1(der: &[u8]) -> Option<Arc<dyn SigningKey>> {

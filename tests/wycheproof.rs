@@ -1,7 +1,8 @@
 //! Project Wycheproof's vectors (`vectors/wycheproof`) through the public [`Provider`].
 //!
-//! Verification, AEADs, hashes and HMAC are the `ring` provider's. Key exchange is the deterministic provider's, which
-//! can be told the private key; the code is the same but for the source of randomness.
+//! Verification, AEADs, hashes and HMAC are those of every provider. Key exchange is the deterministic provider's, which
+//! can be told the private key; `ring`'s code is the same but for the source of randomness. That of `aws-lc` is tested in
+//! `src/crypto/aws_lc/tests.rs`.
 //!
 //! Every case of every file runs, or falls into a class that the test names and counts; each test states how many cases
 //! it expects to have run, so that nothing is skipped in silence.
@@ -16,9 +17,17 @@ use std::sync::Arc;
 use sealwire::Secret;
 use sealwire::codepoints::{CipherSuiteId, NamedGroup, SignatureScheme};
 use sealwire::crypto::deterministic::{self, ScriptedRng, SeededRng};
-use sealwire::crypto::{CryptoError, Hash, KeyPair, Provider, ring};
+use sealwire::crypto::{CryptoError, Hash, KeyPair, Provider};
 use sealwire::pki_types::alg_id;
 use serde_json::Value;
+
+fn providers() -> Vec<Provider> {
+    vec![
+        sealwire::crypto::ring::provider(),
+        #[cfg(feature = "aws-lc")]
+        sealwire::crypto::aws_lc::provider(),
+    ]
+}
 
 #[test]
 fn aes_gcm() {
@@ -35,8 +44,20 @@ fn chacha20_poly1305() {
     assert_eq!(aead("chacha20_poly1305", &aeads), 316);
 }
 
+/// How many cases ran, with each provider.
 fn aead(file: &str, by_key_len: &[(usize, CipherSuiteId)]) -> usize {
-    let provider = ring::provider();
+    same(|provider| aead_with(provider, file, by_key_len))
+}
+
+/// What `test` gives with every provider.
+fn same<T: PartialEq + std::fmt::Debug>(test: impl Fn(&Provider) -> T) -> T {
+    let mut results: Vec<T> = providers().iter().map(test).collect();
+    let last = results.pop().unwrap();
+    results.iter().for_each(|other| assert_eq!(*other, last));
+    last
+}
+
+fn aead_with(provider: &Provider, file: &str, by_key_len: &[(usize, CipherSuiteId)]) -> usize {
     let mut ran = 0;
     for Case { group, test, name } in cases(file) {
         let key = bytes(&test["key"]);
@@ -74,7 +95,10 @@ fn hmac() {
 }
 
 fn hmac_file(file: &str, suite: CipherSuiteId) -> usize {
-    let hash = ring::provider().suite(suite).unwrap().hash;
+    same(|provider| hmac_with(provider.suite(suite).unwrap().hash, file))
+}
+
+fn hmac_with(hash: &dyn Hash, file: &str) -> usize {
     let cases = cases(file);
     for Case { test, name, .. } in &cases {
         let (key, message, tag) = (bytes(&test["key"]), bytes(&test["msg"]), bytes(&test["tag"]));
@@ -95,7 +119,10 @@ fn hkdf_over_hmac() {
 }
 
 fn hkdf_file(file: &str, suite: CipherSuiteId) -> usize {
-    let hash = ring::provider().suite(suite).unwrap().hash;
+    same(|provider| hkdf_with(provider.suite(suite).unwrap().hash, file))
+}
+
+fn hkdf_with(hash: &dyn Hash, file: &str) -> usize {
     let mut ran = 0;
     // The invalid cases ask for more output than HKDF has, which is a question for HKDF and not for HMAC.
     for Case { test, name, .. } in cases(file).into_iter().filter(|c| valid(&c.test)) {
@@ -177,15 +204,33 @@ fn ecdsa() {
     assert_eq!(signatures("ecdsa_secp384r1_sha384", Some(p384), &sha384), (504, 194));
     // With the other curve's hash: in certificates only.
     assert_eq!(signatures("ecdsa_secp384r1_sha256", None, &sha256), (472, 162));
-    let provider = ring::provider();
-    for Case { group, test, name } in cases("ecdsa_secp384r1_sha256") {
-        let spki = bytes(&group["publicKeyDer"]);
-        let (message, signature) = (bytes(&test["msg"]), bytes(&test["sig"]));
-        for scheme in [p256, p384] {
-            let verdict = provider.verify_handshake(scheme, &spki, &message, &signature);
-            assert!(verdict.is_err(), "{name}: {scheme}");
+    for provider in providers() {
+        for Case { group, test, name } in cases("ecdsa_secp384r1_sha256") {
+            let spki = bytes(&group["publicKeyDer"]);
+            let (message, signature) = (bytes(&test["msg"]), bytes(&test["sig"]));
+            for scheme in [p256, p384] {
+                let verdict = provider.verify_handshake(scheme, &spki, &message, &signature);
+                assert!(verdict.is_err(), "{name}: {scheme}");
+            }
         }
     }
+}
+
+/// What ring does not have: P-521, and SHA-512 with the other curves.
+#[cfg(feature = "aws-lc")]
+#[test]
+fn ecdsa_with_sha512() {
+    let provider = sealwire::crypto::aws_lc::provider();
+    let run = |file, scheme| signatures_with(&provider, file, scheme, &alg_id::ECDSA_SHA512);
+    let p521 = SignatureScheme::ecdsa_secp521r1_sha512;
+    assert_eq!(run("ecdsa_secp521r1_sha512", Some(p521)), (542, 232));
+    // In certificates only.
+    assert_eq!(run("ecdsa_secp256r1_sha512", None), (554, 243));
+    assert_eq!(run("ecdsa_secp384r1_sha512", None), (542, 231));
+    let case = &cases("ecdsa_secp256r1_sha512")[0];
+    let [spki, message, signature] =
+        [&case.group["publicKeyDer"], &case.test["msg"], &case.test["sig"]].map(bytes);
+    assert!(provider.verify_handshake(p521, &spki, &message, &signature).is_err());
 }
 
 #[test]
@@ -213,15 +258,16 @@ fn rsa_pkcs1() {
 
 #[test]
 fn rsa_pkcs1_signs_no_handshake() {
-    let provider = ring::provider();
     let case = &cases("rsa_signature_2048_sha256")[0];
     let spki = bytes(&case.group["publicKeyDer"]);
     let (message, signature) = (bytes(&case.test["msg"]), bytes(&case.test["sig"]));
     let algorithm = &alg_id::RSA_PKCS1_SHA256;
-    assert!(provider.verify_certificate(algorithm, &spki, &message, &signature).is_ok());
-    for verifier in provider.verifiers {
-        let scheme = verifier.scheme();
-        assert!(provider.verify_handshake(scheme, &spki, &message, &signature).is_err());
+    for provider in providers() {
+        assert!(provider.verify_certificate(algorithm, &spki, &message, &signature).is_ok());
+        for verifier in provider.verifiers {
+            let scheme = verifier.scheme();
+            assert!(provider.verify_handshake(scheme, &spki, &message, &signature).is_err());
+        }
     }
 }
 
@@ -245,7 +291,12 @@ fn rsa_pss() {
 /// none of RFC 9846's `rsa_pss_rsae` schemes.
 #[test]
 fn rsa_pss_with_other_parameters_is_refused() {
-    let provider = ring::provider();
+    // rsa_pss_misc has one signature for each of our schemes, and the first file that one mistake.
+    assert_eq!(same(other_pss), (103 + 108 + 150 + 108, 4));
+}
+
+/// How many cases ran, and how many were verified.
+fn other_pss(provider: &Provider) -> (usize, usize) {
     let schemes = [
         ("SHA-256", 32, SignatureScheme::rsa_pss_rsae_sha256),
         ("SHA-384", 48, SignatureScheme::rsa_pss_rsae_sha384),
@@ -274,14 +325,21 @@ fn rsa_pss_with_other_parameters_is_refused() {
             ran += 1;
         }
     }
-    // rsa_pss_misc has one signature for each of our schemes, and the first file that one mistake.
-    assert_eq!((ran, ours), (103 + 108 + 150 + 108, 4));
+    (ran, ours)
 }
 
 /// Runs a file of signatures by the algorithm that certificates name, and by the handshake's scheme if it has one: how
 /// many cases, and how many of them were verified.
 fn signatures(file: &str, scheme: Option<SignatureScheme>, algorithm: &[u8]) -> (usize, usize) {
-    let provider = ring::provider();
+    same(|provider| signatures_with(provider, file, scheme, algorithm))
+}
+
+fn signatures_with(
+    provider: &Provider,
+    file: &str,
+    scheme: Option<SignatureScheme>,
+    algorithm: &[u8],
+) -> (usize, usize) {
     let cases = cases(file);
     let mut good = 0;
     for Case { group, test, name } in &cases {

@@ -29,6 +29,10 @@ use pki_types::PrivateKeyDer;
 use ring::test::rand::{FixedByteRandom, FixedSliceRandom};
 use zeroize::Zeroizing;
 
+#[cfg(feature = "ml-kem")]
+use super::hybrid::Hybrid;
+#[cfg(feature = "ml-kem")]
+use super::ml_kem::{self, MlKem768};
 use super::ring::exchange::{self, Curve};
 use super::ring::keys::Key;
 use super::{KeyExchange, KeyPair, Provider, Rng, SigningKey, ring as ring_provider};
@@ -43,8 +47,9 @@ use crate::error::CryptoError;
 #[must_use]
 pub fn provider(rng: Arc<dyn Rng>) -> Provider {
     Provider {
-        suites: ring_provider::AES_FIRST,
+        suites: ring_provider::suite::AES_FIRST,
         groups: GROUPS,
+        more_groups: &[],
         verifiers: ring_provider::VERIFIERS,
         load_key,
         rng,
@@ -57,7 +62,12 @@ static SECP384R1: FixedCurve = FixedCurve { curve: &exchange::SECP384R1, len: 48
 
 static GROUPS: &[&dyn KeyExchange] = &[
     #[cfg(feature = "ml-kem")]
-    &super::ml_kem::Hybrid { x25519: &X25519 },
+    &Hybrid {
+        group: NamedGroup::X25519MLKEM768,
+        first: &MlKem768,
+        split: (ml_kem::ENCAPSULATION_KEY_LEN, ml_kem::CIPHERTEXT_LEN),
+        second: &X25519,
+    },
     &X25519,
     &SECP256R1,
     &SECP384R1,
@@ -107,7 +117,23 @@ impl SigningKey for FixedKey {
         if !self.schemes().contains(&scheme) {
             return Err(CryptoError);
         }
-        with_draws(rng, self.0.salt_len(scheme), |random| self.0.sign_with(scheme, message, random))
+        with_draws(rng, draw_len(scheme), |random| self.0.sign_with(scheme, message, random))
+    }
+}
+
+/// How many random bytes a signature takes.
+fn draw_len(scheme: SignatureScheme) -> usize {
+    match scheme {
+        // ring hashes a digest of the key, randomness and the message's digest into the nonce. The first two fill
+        // one block of the hash: 64 bytes less 32, or 128 less 48.
+        SignatureScheme::ecdsa_secp256r1_sha256 => 32,
+        SignatureScheme::ecdsa_secp384r1_sha384 => 80,
+        // A PSS salt is as long as the hash (RFC 9846 §4.3.3).
+        SignatureScheme::rsa_pss_rsae_sha256 => 32,
+        SignatureScheme::rsa_pss_rsae_sha384 => 48,
+        SignatureScheme::rsa_pss_rsae_sha512 => 64,
+        // Ed25519 has no randomness in it.
+        _ => 0,
     }
 }
 

@@ -1,10 +1,6 @@
-//! The hybrid group X25519MLKEM768 (draft-ietf-tls-ecdhe-mlkem §4): ML-KEM-768 (FIPS 203) and X25519 side by side.
+//! ML-KEM-768 (FIPS 203) over libcrux, for the hybrid groups of the `ring` provider.
 //!
-//! ```text
-//!   client share   ML-KEM encapsulation key (1184) | X25519 (32)
-//!   server share   ML-KEM ciphertext        (1088) | X25519 (32)
-//!   secret         ML-KEM shared secret       (32) | X25519 (32)
-//! ```
+//! The client's share is the encapsulation key, the server's the ciphertext.
 //!
 //! # Which ML-KEM
 //!
@@ -32,7 +28,7 @@
 //!   own keys, speak for RustCrypto.
 //! - *Releases.* A libcrux version is 0.0.x, so Cargo never moves it by itself: a fix needs a change of our Cargo.toml.
 //!
-//! The pairing bounds the risk: while one of the two parts holds, so does the secret. What libcrux does not wipe is wiped
+//! The pairing with a curve bounds the risk: while one of the two parts holds, so does the secret. What libcrux does not wipe is wiped
 //! here: the private key, the seed and the shared secret; copies that it makes on the stack are out of reach.
 
 use libcrux_ml_kem::mlkem768::{self, MlKem768Ciphertext, MlKem768PrivateKey, MlKem768PublicKey};
@@ -43,92 +39,63 @@ use crate::codepoints::NamedGroup;
 use crate::error::CryptoError;
 use crate::secret::Secret;
 
-const ENCAPSULATION_KEY_LEN: usize = 1184;
-const CIPHERTEXT_LEN: usize = 1088;
-const SECRET_LEN: usize = 32;
+/// Bytes of an encapsulation key, which is a client's share.
+pub(super) const ENCAPSULATION_KEY_LEN: usize = 1184;
+/// Bytes of a ciphertext, which is a server's share.
+pub(super) const CIPHERTEXT_LEN: usize = 1088;
 
-/// X25519MLKEM768, over some implementation of X25519.
-///
-/// Draws from the random source: the client 64 bytes for ML-KEM (`d | z`), the server 32 bytes (`m`), each followed by
-/// what its X25519 key pair draws.
-pub(super) struct Hybrid {
-    pub(super) x25519: &'static dyn KeyExchange,
-}
+/// ML-KEM-768. It draws from the random source: the client 64 bytes (`d | z`), the server 32 bytes (`m`).
+pub(super) struct MlKem768;
 
-impl KeyExchange for Hybrid {
+impl KeyExchange for MlKem768 {
     fn group(&self) -> NamedGroup {
-        NamedGroup::X25519MLKEM768
+        NamedGroup::MLKEM768
     }
 
     fn generate(&self, rng: &dyn Rng) -> Result<Box<dyn KeyPair>, CryptoError> {
         let mut seed = Zeroizing::new([0; 64]);
         rng.fill(&mut *seed)?;
         let (private, public) = mlkem768::generate_key_pair(*seed).into_parts();
-        let decapsulation_key = DecapsulationKey(private);
-        let x25519 = self.x25519.generate(rng)?;
-        let share = [public.as_ref(), x25519.share()].concat();
-        Ok(Box::new(HybridPair { decapsulation_key, x25519, share }))
+        Ok(Box::new(MlKemPair { private, share: public.as_ref().to_vec() }))
     }
 
     fn respond(&self, rng: &dyn Rng, peer_share: &[u8]) -> Result<(Vec<u8>, Secret), CryptoError> {
-        let (key, peer_x25519) =
-            peer_share.split_first_chunk::<ENCAPSULATION_KEY_LEN>().ok_or(CryptoError)?;
+        let key: &[u8; ENCAPSULATION_KEY_LEN] = peer_share.try_into().map_err(|_| CryptoError)?;
         let key = MlKem768PublicKey::from(key);
         // FIPS 203 §7.2: every coefficient of the key is less than the modulus.
         if !mlkem768::validate_public_key(&key) {
             return Err(CryptoError);
         }
-
-        let mut randomness = Zeroizing::new([0; SECRET_LEN]);
+        let mut randomness = Zeroizing::new([0; 32]);
         rng.fill(&mut *randomness)?;
         let (ciphertext, secret) = mlkem768::encapsulate(&key, *randomness);
         let secret = Zeroizing::new(secret);
-        let (x25519_share, x25519_secret) = self.x25519.respond(rng, peer_x25519)?;
-
-        let share = [ciphertext.as_ref(), &x25519_share].concat();
-        Ok((share, join(&secret, &x25519_secret)?))
+        Ok((ciphertext.as_ref().to_vec(), Secret::from_slice(&*secret).ok_or(CryptoError)?))
     }
 }
 
-struct HybridPair {
-    decapsulation_key: DecapsulationKey,
-    x25519: Box<dyn KeyPair>,
+/// The private key is wiped when dropped: libcrux does not do it.
+struct MlKemPair {
+    private: MlKem768PrivateKey,
     share: Vec<u8>,
 }
 
-impl KeyPair for HybridPair {
+impl Drop for MlKemPair {
+    fn drop(&mut self) {
+        self.private[..MlKem768PrivateKey::len()].zeroize();
+    }
+}
+
+impl KeyPair for MlKemPair {
     fn share(&self) -> &[u8] {
         &self.share
     }
 
     fn agree(self: Box<Self>, peer_share: &[u8]) -> Result<Secret, CryptoError> {
-        let (ciphertext, peer_x25519) =
-            peer_share.split_first_chunk::<CIPHERTEXT_LEN>().ok_or(CryptoError)?;
+        let ciphertext: &[u8; CIPHERTEXT_LEN] = peer_share.try_into().map_err(|_| CryptoError)?;
         let ciphertext = MlKem768Ciphertext::from(ciphertext);
-        let x25519_secret = self.x25519.agree(peer_x25519)?;
         // Never fails: a wrong ciphertext gives a secret that nobody knows (FIPS 203 §6.3), and Finished then fails.
-        let secret = Zeroizing::new(mlkem768::decapsulate(&self.decapsulation_key.0, &ciphertext));
-        join(&secret, &x25519_secret)
+        let secret = Zeroizing::new(mlkem768::decapsulate(&self.private, &ciphertext));
+        Secret::from_slice(&*secret).ok_or(CryptoError)
     }
-}
-
-/// The ML-KEM private key, wiped when dropped: libcrux does not do it.
-struct DecapsulationKey(MlKem768PrivateKey);
-
-impl Drop for DecapsulationKey {
-    fn drop(&mut self) {
-        self.0[..MlKem768PrivateKey::len()].zeroize();
-    }
-}
-
-/// ML-KEM's secret, then X25519's: in that order, in both roles.
-fn join(ml_kem: &[u8; SECRET_LEN], x25519: &Secret) -> Result<Secret, CryptoError> {
-    let mut both = Zeroizing::new([0; 2 * SECRET_LEN]);
-    let (first, second) = both.split_at_mut(SECRET_LEN);
-    if x25519.expose().len() != second.len() {
-        return Err(CryptoError);
-    }
-    first.copy_from_slice(ml_kem);
-    second.copy_from_slice(x25519.expose());
-    Secret::from_slice(&*both).ok_or(CryptoError)
 }

@@ -10,6 +10,10 @@
 //! ```
 //!
 //! A provider is a plain value without global state: two configurations in one process may use two.
+//!
+//! The crates `ring` and `aws-lc-rs` have the same interface for the greater part. What is written against that part is in
+//! `shared/`, once, and compiled for each: there `super::backend` is the crate. Where they differ, each provider has a
+//! file of its own.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,8 +24,16 @@ use crate::codepoints::{CipherSuiteId, NamedGroup, SignatureScheme};
 pub use crate::error::CryptoError;
 use crate::secret::Secret;
 
+#[cfg(feature = "aws-lc")]
+pub mod aws_lc;
+#[cfg(any(feature = "ring", feature = "aws-lc"))]
+mod der;
 #[cfg(feature = "test-support")]
 pub mod deterministic;
+#[cfg(any(all(feature = "ml-kem", feature = "ring"), feature = "aws-lc"))]
+mod hybrid;
+#[cfg(any(feature = "ring", feature = "aws-lc"))]
+mod key_form;
 #[cfg(all(feature = "ml-kem", feature = "ring"))]
 mod ml_kem;
 #[cfg(feature = "ring")]
@@ -32,8 +44,10 @@ pub mod ring;
 pub struct Provider {
     /// The cipher suites.
     pub suites: &'static [&'static CipherSuite],
-    /// The key exchange groups.
+    /// The key exchange groups that a configuration has if it does not say which.
     pub groups: &'static [&'static dyn KeyExchange],
+    /// Groups for configurations that name them.
+    pub more_groups: &'static [&'static dyn KeyExchange],
     /// The signature algorithms for certificates and CertificateVerify.
     pub verifiers: &'static [&'static dyn SignatureVerifier],
     /// Turns a private key (PKCS#8, SEC1 or PKCS#1) into something that signs.
@@ -62,7 +76,7 @@ impl Provider {
     /// The group with this number, if the provider has it.
     #[must_use]
     pub fn group(&self, id: NamedGroup) -> Option<&'static dyn KeyExchange> {
-        self.groups.iter().copied().find(|g| g.group() == id)
+        self.groups.iter().chain(self.more_groups).copied().find(|g| g.group() == id)
     }
 
     /// 32 bytes that stand for `data`, for names and bindings of our own: with SHA-256, if the provider has it.
@@ -314,3 +328,7 @@ pub trait Rng: Send + Sync {
     /// If the source has failed; nothing in `out` may be used then.
     fn fill(&self, out: &mut [u8]) -> Result<(), CryptoError>;
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests;

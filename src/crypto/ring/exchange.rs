@@ -5,6 +5,7 @@
 
 use ring::agreement::{self, EphemeralPrivateKey, PublicKey, UnparsedPublicKey};
 use ring::rand::{SecureRandom, SystemRandom};
+use ring::signature::{EcdsaKeyPair, EcdsaSigningAlgorithm};
 
 use super::super::{KeyExchange, KeyPair, Rng};
 use crate::codepoints::NamedGroup;
@@ -49,6 +50,16 @@ impl Curve {
         let random = ring::test::rand::FixedSliceRandom { bytes: scalar };
         Ok(self.pair(&random)?.share().to_vec())
     }
+}
+
+/// A key pair for ECDSA from its parts.
+pub(super) fn ecdsa_key_pair(
+    algorithm: &'static EcdsaSigningAlgorithm,
+    scalar: &[u8],
+    public: &[u8],
+    random: &dyn SecureRandom,
+) -> Result<EcdsaKeyPair, ring::error::KeyRejected> {
+    EcdsaKeyPair::from_private_key_and_public_key(algorithm, scalar, public, random)
 }
 
 impl KeyExchange for Curve {

@@ -4,33 +4,33 @@
 
 use crate::error::CryptoError;
 
-pub(super) const INTEGER: u8 = 0x02;
-pub(super) const BIT_STRING: u8 = 0x03;
-pub(super) const OCTET_STRING: u8 = 0x04;
-pub(super) const SEQUENCE: u8 = 0x30;
+pub(in crate::crypto) const INTEGER: u8 = 0x02;
+pub(in crate::crypto) const BIT_STRING: u8 = 0x03;
+pub(in crate::crypto) const OCTET_STRING: u8 = 0x04;
+pub(in crate::crypto) const SEQUENCE: u8 = 0x30;
 
 /// The context-specific constructed tag `[n]`, as `EXPLICIT` fields have it.
-pub(super) const fn explicit(n: u8) -> u8 {
+pub(in crate::crypto) const fn explicit(n: u8) -> u8 {
     0xa0 | n
 }
 
 /// The context-specific primitive tag `[n]`, as `IMPLICIT` strings have it.
-pub(super) const fn implicit(n: u8) -> u8 {
+pub(in crate::crypto) const fn implicit(n: u8) -> u8 {
     0x80 | n
 }
 
 /// A cursor over the contents of a constructed value.
-pub(super) struct Reader<'a> {
+pub(in crate::crypto) struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(in crate::crypto) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
     /// The contents of the next value, which must have this tag.
-    pub(super) fn value(&mut self, tag: u8) -> Result<&'a [u8], CryptoError> {
+    pub(in crate::crypto) fn value(&mut self, tag: u8) -> Result<&'a [u8], CryptoError> {
         let (&first, rest) = self.rest.split_first().ok_or(CryptoError)?;
         let (len, rest) = length(rest)?;
         let (contents, rest) = rest.split_at_checked(len).ok_or(CryptoError)?;
@@ -42,18 +42,18 @@ impl<'a> Reader<'a> {
     }
 
     /// As [`Reader::value`], if the next value has this tag.
-    pub(super) fn optional(&mut self, tag: u8) -> Result<Option<&'a [u8]>, CryptoError> {
+    pub(in crate::crypto) fn optional(&mut self, tag: u8) -> Result<Option<&'a [u8]>, CryptoError> {
         if self.rest.first() == Some(&tag) { self.value(tag).map(Some) } else { Ok(None) }
     }
 
     /// Nothing may be left.
-    pub(super) fn end(self) -> Result<(), CryptoError> {
+    pub(in crate::crypto) fn end(self) -> Result<(), CryptoError> {
         if self.rest.is_empty() { Ok(()) } else { Err(CryptoError) }
     }
 }
 
 /// The contents of the only value in `bytes`, which must have this tag.
-pub(super) fn only(bytes: &[u8], tag: u8) -> Result<&[u8], CryptoError> {
+pub(in crate::crypto) fn only(bytes: &[u8], tag: u8) -> Result<&[u8], CryptoError> {
     let mut reader = Reader::new(bytes);
     let contents = reader.value(tag)?;
     reader.end()?;
@@ -61,7 +61,7 @@ pub(super) fn only(bytes: &[u8], tag: u8) -> Result<&[u8], CryptoError> {
 }
 
 /// The bytes of a BIT STRING of whole bytes, given its contents: the number of unused bits, which is zero, is taken off.
-pub(super) fn whole_bytes(bit_string: &[u8]) -> Result<&[u8], CryptoError> {
+pub(in crate::crypto) fn whole_bytes(bit_string: &[u8]) -> Result<&[u8], CryptoError> {
     match bit_string.split_first() {
         Some((0, bytes)) => Ok(bytes),
         _ => Err(CryptoError),
@@ -69,7 +69,7 @@ pub(super) fn whole_bytes(bit_string: &[u8]) -> Result<&[u8], CryptoError> {
 }
 
 /// Appends a value: its tag, its length and `parts` one after the other.
-pub(super) fn write(out: &mut Vec<u8>, tag: u8, parts: &[&[u8]]) {
+pub(in crate::crypto) fn write(out: &mut Vec<u8>, tag: u8, parts: &[&[u8]]) {
     let len: usize = parts.iter().map(|p| p.len()).sum();
     out.push(tag);
     let bytes = len.to_be_bytes();

@@ -1,51 +1,75 @@
 //! Record protection and hashing: the AEADs, SHA-2 and HMAC of the cipher suites (RFC 9846 Appendix B.4).
 
-use ring::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
-use ring::{digest, hmac};
-
-use super::super::{Aead, AeadKey, CipherSuite, Hash, HashContext, HashValue, NONCE_LEN, TAG_LEN};
+use super::backend::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
+use super::backend::{digest, hmac};
 use crate::codepoints::CipherSuiteId;
+use crate::crypto::{Aead, AeadKey, CipherSuite, Hash, HashContext, HashValue, NONCE_LEN, TAG_LEN};
 use crate::error::CryptoError;
 use crate::secret::Secret;
+
+/// The suites in the order that suits the processor: AES first if it has instructions for it and for carry-less
+/// multiplication, ChaCha20 otherwise. Asked now, not when compiled.
+pub(super) fn suites() -> &'static [&'static CipherSuite] {
+    if has_aes_instructions() { AES_FIRST } else { CHACHA20_FIRST }
+}
+
+/// Whether AES-GCM is fast and runs in constant time by itself here: AES rounds and carry-less multiplication.
+fn has_aes_instructions() -> bool {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    {
+        std::arch::is_x86_feature_detected!("aes")
+            && std::arch::is_x86_feature_detected!("pclmulqdq")
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        // The feature `aes` of Rust stands for both AES and PMULL.
+        std::arch::is_aarch64_feature_detected!("aes")
+            && std::arch::is_aarch64_feature_detected!("pmull")
+    }
+    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        false
+    }
+}
 
 /// The order for a processor with AES instructions.
 pub(in crate::crypto) static AES_FIRST: &[&CipherSuite] =
     &[&AES_128_GCM_SHA256, &AES_256_GCM_SHA384, &CHACHA20_POLY1305_SHA256];
 
 /// The order for a processor without.
-pub(super) static CHACHA20_FIRST: &[&CipherSuite] =
+static CHACHA20_FIRST: &[&CipherSuite] =
     &[&CHACHA20_POLY1305_SHA256, &AES_128_GCM_SHA256, &AES_256_GCM_SHA384];
 
 static AES_128_GCM_SHA256: CipherSuite = CipherSuite {
     id: CipherSuiteId::TLS_AES_128_GCM_SHA256,
     hash: &SHA256,
-    aead: &RingAead { algorithm: &aead::AES_128_GCM, record_limit: AES_GCM_RECORD_LIMIT },
+    aead: &SuiteAead { algorithm: &aead::AES_128_GCM, record_limit: AES_GCM_RECORD_LIMIT },
 };
 
 static AES_256_GCM_SHA384: CipherSuite = CipherSuite {
     id: CipherSuiteId::TLS_AES_256_GCM_SHA384,
     hash: &SHA384,
-    aead: &RingAead { algorithm: &aead::AES_256_GCM, record_limit: AES_GCM_RECORD_LIMIT },
+    aead: &SuiteAead { algorithm: &aead::AES_256_GCM, record_limit: AES_GCM_RECORD_LIMIT },
 };
 
 static CHACHA20_POLY1305_SHA256: CipherSuite = CipherSuite {
     id: CipherSuiteId::TLS_CHACHA20_POLY1305_SHA256,
     hash: &SHA256,
-    aead: &RingAead { algorithm: &aead::CHACHA20_POLY1305, record_limit: u64::MAX },
+    aead: &SuiteAead { algorithm: &aead::CHACHA20_POLY1305, record_limit: u64::MAX },
 };
 
-static SHA256: RingHash = RingHash { digest: &digest::SHA256, hmac: &hmac::HMAC_SHA256 };
-static SHA384: RingHash = RingHash { digest: &digest::SHA384, hmac: &hmac::HMAC_SHA384 };
+static SHA256: SuiteHash = SuiteHash { digest: &digest::SHA256, hmac: &hmac::HMAC_SHA256 };
+static SHA384: SuiteHash = SuiteHash { digest: &digest::SHA384, hmac: &hmac::HMAC_SHA384 };
 
 /// RFC 9846 §5.5: 2^24.5 full-size records under one AES-GCM key, rounded down.
 const AES_GCM_RECORD_LIMIT: u64 = 23_726_566;
 
-struct RingAead {
+struct SuiteAead {
     algorithm: &'static aead::Algorithm,
     record_limit: u64,
 }
 
-impl Aead for RingAead {
+impl Aead for SuiteAead {
     fn key_len(&self) -> usize {
         self.algorithm.key_len()
     }
@@ -56,13 +80,13 @@ impl Aead for RingAead {
 
     fn key(&self, key: &[u8]) -> Result<Box<dyn AeadKey>, CryptoError> {
         let key = UnboundKey::new(self.algorithm, key).map_err(|_| CryptoError)?;
-        Ok(Box::new(RingAeadKey(LessSafeKey::new(key))))
+        Ok(Box::new(SuiteAeadKey(LessSafeKey::new(key))))
     }
 }
 
-struct RingAeadKey(LessSafeKey);
+struct SuiteAeadKey(LessSafeKey);
 
-impl AeadKey for RingAeadKey {
+impl AeadKey for SuiteAeadKey {
     fn seal(
         &self,
         nonce: [u8; NONCE_LEN],
@@ -86,18 +110,18 @@ impl AeadKey for RingAeadKey {
     }
 }
 
-struct RingHash {
+struct SuiteHash {
     digest: &'static digest::Algorithm,
     hmac: &'static hmac::Algorithm,
 }
 
-impl Hash for RingHash {
+impl Hash for SuiteHash {
     fn output_len(&self) -> usize {
         self.digest.output_len()
     }
 
     fn start(&self) -> Box<dyn HashContext> {
-        Box::new(RingHashContext(digest::Context::new(self.digest)))
+        Box::new(SuiteHashContext(digest::Context::new(self.digest)))
     }
 
     fn digest(&self, data: &[u8]) -> HashValue {
@@ -114,9 +138,9 @@ impl Hash for RingHash {
     }
 }
 
-struct RingHashContext(digest::Context);
+struct SuiteHashContext(digest::Context);
 
-impl HashContext for RingHashContext {
+impl HashContext for SuiteHashContext {
     fn update(&mut self, data: &[u8]) {
         self.0.update(data);
     }
@@ -134,6 +158,16 @@ impl HashContext for RingHashContext {
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_order_of_suites_is_the_processors() {
+        let ids: Vec<_> = suites().iter().map(|s| s.id).collect();
+        let chacha20 = ids.iter().position(|id| *id == CipherSuiteId::TLS_CHACHA20_POLY1305_SHA256);
+        assert_eq!(chacha20, Some(if has_aes_instructions() { 2 } else { 0 }));
+        assert_eq!(ids.len(), 3);
+        let limits = suites().iter().map(|s| s.aead.record_limit()).min();
+        assert_eq!(limits, Some(23_726_566));
+    }
 
     #[test]
     fn keys_have_one_length() {
