@@ -13,7 +13,7 @@ use std::sync::Arc;
 use pki_types::{ServerName, UnixTime};
 
 use crate::codepoints::Alert;
-use crate::config::{ClientConfig, Common, Limits, ServerConfig, checked_alpn};
+use crate::config::{ClientConfig, Common, ServerConfig, checked_alpn};
 use crate::credential::Key;
 use crate::decision::{Answer, Question, Waiting};
 use crate::error::{Error, Misuse, Violation};
@@ -21,6 +21,7 @@ use crate::handshake::post::Role;
 use crate::handshake::post_auth::PostAuth;
 use crate::handshake::{Effect, Effects, Established, Input, Summary, client, server};
 use crate::inbound::{Event, Inbound, Read, gather, keep, next_message};
+use crate::limits::{Budget, Usage};
 use crate::message::Message;
 use crate::output::Output;
 use crate::record::{
@@ -55,7 +56,6 @@ pub struct Connection {
     inbound: Inbound,
     writer: WriteSide,
     phase: Phase,
-    limits: Limits,
     established: Option<Box<Established>>,
     open_question: Option<OpenQuestion>,
     /// How many bytes of early data can still be sent, on a client that has offered some and has no answer yet.
@@ -116,14 +116,16 @@ impl Connection {
         now: UnixTime,
         out: &mut dyn Output,
     ) -> Result<Self, Error> {
-        let mut fx = Effects::new(now);
+        let mut budget = Budget::new(config.common.limits);
+        let mut fx = Effects::new(now, &mut budget);
         let state = client::start(config.clone(), name, alpn, &mut fx)?;
+        let effects = fx.into_list();
         let phase = Phase::Client(Box::new(state));
         // RFC 9846 §5: change_cipher_spec may come once the first ClientHello is sent.
         let rule = ChangeCipherSpecRule::Dropped;
         let mut this = Self::new(&config.common, Role::Client, rule, phase);
         this.writer.initial = true;
-        this.apply(fx, true)?;
+        this.apply(now, effects, true)?;
         this.writer.initial = false;
         this.flush_if_it_fits(out);
         Ok(this)
@@ -143,7 +145,7 @@ impl Connection {
             Self::new(&config.common, Role::Server, rule, Phase::Server(Box::new(state)));
         if config.cookie_key.is_some() {
             // RFC 9846 §4.3.10: so may early data that came with the first ClientHello and was not read with it.
-            this.inbound.reader.skip_early_data(0);
+            this.inbound.reader.skip_early_data(&config.common.limits, 0);
         }
         this
     }
@@ -153,7 +155,6 @@ impl Connection {
             inbound: Inbound::new(common.limits, role, rule),
             writer: WriteSide::new(common),
             phase,
-            limits: common.limits,
             established: None,
             open_question: None,
             early_data_left: None,
@@ -193,10 +194,13 @@ impl Connection {
     }
 
     fn read_record<'b>(&mut self, now: UnixTime, input: &'b mut [u8]) -> Result<Read<'b>, Error> {
-        match self.inbound.reader.next(input)? {
+        match self.inbound.next(input)? {
             Incoming::NeedMore { need } => Ok(Read::NeedMore { need }),
             Incoming::Nothing { used } => Ok(Read::Control { used }),
             Incoming::Handshake { used, data } => {
+                if !self.is_connected() {
+                    self.inbound.budget.handshake_bytes(data.len())?;
+                }
                 self.on_handshake_bytes(now, data)?;
                 Ok(Read::Control { used })
             }
@@ -219,7 +223,7 @@ impl Connection {
                 if post_auth.is_some_and(PostAuth::is_under_way) {
                     return Err(Violation::UnexpectedRecord.into());
                 }
-                self.inbound.on_data();
+                self.inbound.budget.data();
                 Ok(Read::Data { used, data })
             }
         }
@@ -430,6 +434,13 @@ impl Connection {
         established.exporter.export(label, context.unwrap_or_default(), out)
     }
 
+    /// How much of the configuration's [`Limits`](crate::Limits) the peer has used so far, even if the connection has failed
+    /// meanwhile. With the caller's own clock it bounds a peer that is slow on purpose: so many bytes by such a time.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.inbound.usage()
+    }
+
     /// Whether the handshake is complete and the connection has not failed since.
     #[must_use]
     pub fn is_connected(&self) -> bool {
@@ -510,12 +521,11 @@ impl Connection {
     }
 
     /// Goes on in this process.
-    pub(crate) fn from_parts(common: &Common, parts: Parts) -> Self {
+    pub(crate) fn from_parts(parts: Parts) -> Self {
         Self {
             inbound: parts.inbound,
             writer: parts.writer,
             phase: Phase::Connected,
-            limits: common.limits,
             established: Some(parts.established),
             open_question: None,
             early_data_left: None,
@@ -586,23 +596,23 @@ impl Connection {
         let mut bytes = gather(&mut partial, data);
         // A message that asks a question makes those behind it wait.
         while self.open_question.is_none()
-            && let Some((raw, rest)) = next_message(&self.limits, bytes)?
+            && let Some((raw, rest)) = next_message(&self.inbound.budget.limits, bytes)?
         {
             self.on_message(now, Message::read(raw)?, rest.is_empty())?;
             bytes = rest;
         }
         let left = bytes.len();
-        self.inbound.reader.partial = keep(partial, data, left);
-        Ok(())
+        self.inbound.hold(keep(partial, data, left))
     }
 
     fn on_message(&mut self, now: UnixTime, message: Message<'_>, last: bool) -> Result<(), Error> {
         if !self.is_connected() {
+            self.inbound.budget.handshake_message()?;
             return self.step(now, Input::Message(message), last);
         }
         let post_auth = self.established.as_ref().and_then(|e| e.post_auth.as_ref());
         if post_auth.is_some_and(|post_auth| post_auth.takes(&message)) {
-            self.inbound.count_message()?;
+            self.inbound.budget.post_handshake()?;
             return self.step_post_auth(now, Input::Message(message));
         }
         if let Some(requested) = self.inbound.on_post_handshake(now, &message, last)? {
@@ -613,7 +623,7 @@ impl Connection {
 
     /// Moves an exchange after the handshake (RFC 9846 §4.7.2).
     fn step_post_auth(&mut self, now: UnixTime, input: Input<'_>) -> Result<(), Error> {
-        let mut fx = Effects::new(now);
+        let mut fx = Effects::new(now, &mut self.inbound.budget);
         let Some(established) = &mut self.established else {
             return Err(Error::unexpected("FAILED", input.name()));
         };
@@ -633,7 +643,8 @@ impl Connection {
                 post_auth.on_answer(answer, client_secret, summary, &mut fx)?;
             }
         }
-        self.apply(fx, true)
+        let effects = fx.into_list();
+        self.apply(now, effects, true)
     }
 
     fn on_answer(&mut self, now: UnixTime, answer: Answer) -> Result<(), Error> {
@@ -648,14 +659,15 @@ impl Connection {
 
     /// Moves the handshake. `last` says whether nothing is left of the record that led here.
     fn step(&mut self, now: UnixTime, input: Input<'_>, last: bool) -> Result<(), Error> {
-        let mut fx = Effects::new(now);
+        let mut fx = Effects::new(now, &mut self.inbound.budget);
         self.phase = match std::mem::replace(&mut self.phase, Phase::Failed) {
             Phase::Client(state) => Phase::Client(Box::new(state.step(input, &mut fx)?)),
             Phase::Server(state) => Phase::Server(Box::new(state.step(input, &mut fx)?)),
             Phase::Connected => Phase::Connected,
             Phase::Failed => return Err(Error::unexpected("FAILED", input.name())),
         };
-        self.apply(fx, last)
+        let effects = fx.into_list();
+        self.apply(now, effects, last)
     }
 
     /// A client that is known now is known to the tickets that follow, too.
@@ -667,13 +679,12 @@ impl Connection {
             issuer.client = summary.peer();
             issuer.authenticated = now.as_secs();
         }
-        self.inbound.events.push_back(Event::ClientAnswered { known });
+        self.inbound.tell(Event::ClientAnswered { known });
     }
 
     /// Makes happen what the handshake wants, in its order.
-    fn apply(&mut self, fx: Effects, last: bool) -> Result<(), Error> {
-        let now = fx.now;
-        for effect in fx.into_list() {
+    fn apply(&mut self, now: UnixTime, effects: Vec<Effect>, last: bool) -> Result<(), Error> {
+        for effect in effects {
             match effect {
                 Effect::Send(message) => self.writer.queue_message(&message),
                 Effect::ChangeCipherSpec => self.writer.queue_change_cipher_spec()?,
@@ -694,12 +705,15 @@ impl Connection {
                 Effect::DropWriteKey => self.writer.drop_key(),
                 Effect::EarlyDataAnswer { accepted } => {
                     self.early_data_left = self.early_data_left.filter(|_| accepted);
-                    self.inbound.events.push_back(Event::EarlyDataAnswer { accepted });
+                    self.inbound.tell(Event::EarlyDataAnswer { accepted });
                 }
                 Effect::EndOfEarlyData => self.early_data_left = None,
                 Effect::HalfRtt(summary) => self.half_rtt = Some(summary),
                 Effect::EndOfFlight => {}
-                Effect::SkipEarlyData(max) => self.inbound.reader.skip_early_data(max),
+                Effect::SkipEarlyData(max) => {
+                    let limits = &self.inbound.budget.limits;
+                    self.inbound.reader.skip_early_data(limits, max);
+                }
                 // RFC 9846 §5: when change_cipher_spec may come.
                 Effect::PeerHello => {
                     self.inbound.reader.change_cipher_spec = ChangeCipherSpecRule::Dropped;
@@ -708,20 +722,19 @@ impl Connection {
                     self.inbound.reader.change_cipher_spec = ChangeCipherSpecRule::Refused;
                 }
                 Effect::Configure(config) => {
-                    self.limits = config.common.limits;
-                    self.inbound.set_limits(config.common.limits);
+                    self.inbound.budget.limits = config.common.limits;
                     self.writer.set_policy(&config.common);
                 }
                 Effect::Ask(question) => {
                     self.open_question = Some(OpenQuestion::new(&question));
-                    self.inbound.events.push_back(Event::Ask(question));
+                    self.inbound.tell(Event::Ask(question));
                 }
                 Effect::ClientAnswered { known } => self.on_client_answered(now, known),
                 Effect::Complete(mut established) => {
                     self.inbound.keeper = established.keeper.take().map(Box::new);
                     self.established = Some(established);
                     self.phase = Phase::Connected;
-                    self.inbound.events.push_back(Event::Connected);
+                    self.inbound.tell(Event::Connected);
                 }
             }
         }

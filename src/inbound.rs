@@ -5,13 +5,13 @@ use std::collections::VecDeque;
 use pki_types::UnixTime;
 
 use crate::codepoints::{Alert, HandshakeType};
-use crate::config::Limits;
 use crate::decision::Question;
 use crate::error::{Error, Limit, Violation};
-use crate::handshake::post::{PostCounter, PostHandshake, Role};
+use crate::handshake::post::{PostHandshake, Role};
 use crate::handshake::psk::SessionKeeper;
+use crate::limits::{Budget, Limits, Usage};
 use crate::message::{self, Message};
-use crate::record::{ChangeCipherSpecRule, ReadSide};
+use crate::record::{ChangeCipherSpecRule, Incoming, ReadSide};
 
 /// What one call to [`Connection::read`](crate::Connection::read) did.
 #[must_use]
@@ -83,58 +83,52 @@ pub enum Event {
 /// The receiving direction, with what it has to tell.
 pub(crate) struct Inbound {
     pub(crate) reader: ReadSide,
+    /// What the peer may do, and what it has done.
+    pub(crate) budget: Budget,
     pub(crate) events: VecDeque<Event>,
     pub(crate) peer_closed: bool,
     /// What keeps the tickets that come.
     pub(crate) keeper: Option<Box<SessionKeeper>>,
-    limits: Limits,
-    post: PostCounter,
-    warnings: u32,
+    role: Role,
 }
 
 impl Inbound {
     pub(crate) fn new(limits: Limits, role: Role, rule: ChangeCipherSpecRule) -> Self {
         Self {
-            reader: ReadSide::new(limits, rule),
+            reader: ReadSide::new(rule),
+            budget: Budget::new(limits),
             events: VecDeque::new(),
             peer_closed: false,
             keeper: None,
-            limits,
-            post: PostCounter::new(role, limits),
-            warnings: 0,
+            role,
         }
     }
 
-    /// Goes on with what another connection has received. What its keys and messages are is restored by the caller.
-    pub(crate) fn resume(limits: Limits, role: Role, reader: ReadSide, counts: [u32; 3]) -> Self {
-        let mut this = Self::new(limits, role, ChangeCipherSpecRule::Refused);
-        let [messages, key_updates, warnings] = counts;
-        this.reader = reader;
-        this.post.set_counts([messages, key_updates]);
-        this.warnings = warnings;
-        this
+    /// Takes at most one record from the front of `input`.
+    pub(crate) fn next<'b>(&mut self, input: &'b mut [u8]) -> Result<Incoming<'b>, Error> {
+        self.reader.next(input, &mut self.budget)
+    }
+
+    /// What the peer has used of its budget.
+    pub(crate) fn usage(&self) -> Usage {
+        Usage { buffered_bytes: self.reader.partial.len(), ..self.budget.used }
     }
 
     pub(crate) fn role(&self) -> Role {
-        self.post.role()
+        self.role
     }
 
-    /// Messages and KeyUpdates since the last data, and warnings.
-    pub(crate) fn counts(&self) -> [u32; 3] {
-        let [messages, key_updates] = self.post.counts();
-        [messages, key_updates, self.warnings]
-    }
-
-    /// From now on other limits apply.
-    pub(crate) fn set_limits(&mut self, limits: Limits) {
-        self.limits = limits;
-        self.post.limits = limits;
-        self.reader.limits = limits;
-    }
-
-    /// Application data has come.
-    pub(crate) fn on_data(&mut self) {
-        self.post.on_data();
+    /// Something has happened that the application is to know.
+    ///
+    /// Of key changes in a row only one is told, so that a peer cannot make the list grow, however seldom it is looked at.
+    pub(crate) fn tell(&mut self, event: Event) {
+        match (self.events.back_mut(), &event) {
+            (
+                Some(Event::PeerUpdatedKeys { requested: earlier }),
+                Event::PeerUpdatedKeys { requested },
+            ) => *earlier |= requested,
+            _ => self.events.push_back(event),
+        }
     }
 
     pub(crate) fn on_alert(&mut self, alert: Alert, connected: bool) -> Result<(), Error> {
@@ -142,16 +136,13 @@ impl Inbound {
             // RFC 9846 §6.1: the peer's end. Within the handshake there is nothing left to wait for.
             Alert::close_notify if connected => {
                 self.peer_closed = true;
-                self.events.push_back(Event::PeerClosed);
+                self.tell(Event::PeerClosed);
                 Ok(())
             }
             // RFC 9846 §6.1: ignored, close_notify follows.
             Alert::user_canceled => {
-                self.warnings += 1;
-                if self.warnings > self.limits.warnings {
-                    return Err(Limit::Warnings.into());
-                }
-                self.events.push_back(Event::PeerCanceled);
+                self.budget.warning()?;
+                self.tell(Event::PeerCanceled);
                 Ok(())
             }
             // RFC 9846 §6.2: every other alert is fatal, unknown ones too, whatever its level says.
@@ -169,18 +160,22 @@ impl Inbound {
         let mut partial = std::mem::take(&mut self.reader.partial);
         let mut bytes = gather(&mut partial, data);
         let mut update = None;
-        while let Some((raw, rest)) = next_message(&self.limits, bytes)? {
+        while let Some((raw, rest)) = next_message(&self.budget.limits, bytes)? {
             let new = self.on_post_handshake(now, &Message::read(raw)?, rest.is_empty())?;
             update = new.or(update);
             bytes = rest;
         }
         let left = bytes.len();
-        self.reader.partial = keep(partial, data, left);
+        self.hold(keep(partial, data, left))?;
         Ok(update)
     }
-}
 
-impl Inbound {
+    /// Holds the bytes that cannot be used yet.
+    pub(crate) fn hold(&mut self, partial: Vec<u8>) -> Result<(), Error> {
+        self.reader.partial = partial;
+        Ok(self.budget.buffered(self.reader.partial.len())?)
+    }
+
     /// Takes one message after the handshake. If the peer has changed its key, says whether it wants us to change ours.
     pub(crate) fn on_post_handshake(
         &mut self,
@@ -188,7 +183,7 @@ impl Inbound {
         message: &Message<'_>,
         last: bool,
     ) -> Result<Option<bool>, Error> {
-        match self.post.on_message(message)? {
+        match PostHandshake::of(self.role, message, &mut self.budget)? {
             PostHandshake::Ticket => {
                 if let (Message::NewSessionTicket(ticket), Some(keeper)) = (message, &self.keeper) {
                     keeper.keep(ticket, now);
@@ -201,15 +196,10 @@ impl Inbound {
                     return Err(Violation::KeyChangeMidRecord.into());
                 }
                 self.reader.update_key()?;
-                self.events.push_back(Event::PeerUpdatedKeys { requested });
+                self.tell(Event::PeerUpdatedKeys { requested });
                 Ok(Some(requested))
             }
         }
-    }
-
-    /// Counts a message of an exchange after the handshake.
-    pub(crate) fn count_message(&mut self) -> Result<(), Error> {
-        self.post.count()
     }
 }
 
@@ -246,12 +236,12 @@ pub(crate) fn next_message<'a>(
         return Ok(None);
     };
     let len = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
-    let max = match HandshakeType(kind) {
-        HandshakeType::certificate => limits.certificate_message,
-        _ => limits.handshake_message,
+    let (max, limit) = match HandshakeType(kind) {
+        HandshakeType::certificate => (limits.certificate_message, Limit::CertificateMessage),
+        _ => (limits.handshake_message, Limit::HandshakeMessage),
     };
     match len <= max {
         true => Ok(bytes.split_at_checked(message::HEADER + len)),
-        false => Err(Limit::HandshakeMessage.into()),
+        false => Err(limit.into()),
     }
 }

@@ -13,6 +13,7 @@ mod handshake;
 mod inbound;
 mod key_log;
 mod key_schedule;
+mod limits;
 mod message;
 mod migrate;
 mod output;
@@ -30,9 +31,7 @@ mod verify;
 
 pub use pki_types;
 
-pub use self::config::{
-    Ask, ClientAuth, ClientConfig, Limits, Padding, ServerConfig, ServerNamePolicy,
-};
+pub use self::config::{Ask, ClientAuth, ClientConfig, Padding, ServerConfig, ServerNamePolicy};
 pub use self::connection::{Connection, MAX_RECORD, RECORD_HEADER, RECORD_TRAILER};
 pub use self::credential::Credential;
 pub use self::decision::{Answer, Choice, PeerCertificates, Question, SignatureRequest, Waiting};
@@ -40,6 +39,7 @@ pub use self::error::*;
 pub use self::handshake::{EarlyData, Summary};
 pub use self::inbound::{Event, Read};
 pub use self::key_log::KeyLog;
+pub use self::limits::{Limits, Usage};
 pub use self::message::ClientHelloView;
 pub use self::migrate::MigrationKey;
 pub use self::output::{FixedOutput, Output};

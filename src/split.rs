@@ -11,6 +11,7 @@ use pki_types::UnixTime;
 use crate::error::{Error, Misuse};
 use crate::handshake::{Established, Summary};
 use crate::inbound::{Event, Inbound, Read};
+use crate::limits::Usage;
 use crate::output::Output;
 use crate::record::{Incoming, WriteSide};
 
@@ -156,7 +157,7 @@ impl Receiver {
     }
 
     fn read_record<'b>(&mut self, now: UnixTime, input: &'b mut [u8]) -> Result<Read<'b>, Error> {
-        match self.inbound.reader.next(input)? {
+        match self.inbound.next(input)? {
             Incoming::NeedMore { need } => Ok(Read::NeedMore { need }),
             Incoming::Nothing { used } => Ok(Read::Control { used }),
             Incoming::Handshake { used, data } => {
@@ -171,7 +172,7 @@ impl Receiver {
                 Ok(Read::Control { used })
             }
             Incoming::Data { used, data } => {
-                self.inbound.on_data();
+                self.inbound.budget.data();
                 Ok(Read::Data { used, data })
             }
         }
@@ -192,6 +193,12 @@ impl Receiver {
     /// What has happened since, oldest first.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.inbound.events.pop_front()
+    }
+
+    /// As [`Connection::usage`](crate::Connection::usage).
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.inbound.usage()
     }
 
     /// What was negotiated.

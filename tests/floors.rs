@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(&str, &[&str])] = &[
     ("0 numbers and key material", &["codepoints", "secret"]),
     ("0 errors, which carry code points", &["error"]),
-    ("0 bytes, whose reader fails with an error", &["codec"]),
+    ("0 bytes and budgets, which fail with an error", &["codec", "limits"]),
     ("1 messages, primitives, output", &["message", "crypto", "output", "key_log"]),
     ("2 pure parts", &["transcript", "key_schedule", "verify"]),
     ("2 credentials, which look into certificates", &["credential"]),

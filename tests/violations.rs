@@ -132,13 +132,22 @@ cases! { violation:
 
 cases! { limit:
     HandshakeMessage => limits::handshake_message;
-    EmptyRecords => limits::empty_records;
+    CertificateMessage => limits::certificate_message;
+    HandshakeBytes => limits::handshake_bytes;
+    HandshakeMessages => limits::handshake_messages;
+    ChainLength => limits::chain_length;
+    ChainBytes => limits::chain_bytes;
+    Signatures => limits::signatures;
+    Candidates => limits::candidates;
+    NameComparisons => limits::name_comparisons;
     SkippedEarlyData => limits::skipped_early_data;
+    EmptyRecords => limits::empty_records;
     ChangeCipherSpecs => limits::change_cipher_specs;
     Warnings => limits::warnings;
-    ChainLength => limits::chain_length;
     KeyUpdates => limits::key_updates;
+    Tickets => limits::tickets;
     PostHandshake => limits::post_handshake;
+    BufferedBytes => limits::buffered_bytes;
 }
 
 cases! { no_overlap:
@@ -179,6 +188,9 @@ cases! { misused:
 /// 2^48 key changes take too long to be made here: `record::seal` has a unit test of it.
 const TESTED_INSIDE: &[&str] = &["KeyExhausted"];
 
+/// Nothing is decompressed yet.
+const NOT_REACHED: &[&str] = &["DecompressedCertificate", "DecompressionWindow"];
+
 #[test]
 fn every_violation_has_a_test() {
     let all: Vec<String> = Violation::ALL.iter().map(|v| format!("{v:?}")).collect();
@@ -187,14 +199,16 @@ fn every_violation_has_a_test() {
 
 #[test]
 fn every_limit_overlap_and_misuse_has_a_test() {
-    assert_eq!([limit::NAMES, TESTED_INSIDE].concat(), variants("Limit"));
-    assert_eq!(no_overlap::NAMES, variants("NoOverlap"));
-    assert_eq!(misused::NAMES, variants("Misuse"));
+    let errors = include_str!("../src/error/mod.rs");
+    let mut limits = variants(include_str!("../src/error/limit.rs"), "Limit");
+    limits.retain(|name| !NOT_REACHED.contains(name));
+    assert_eq!([limit::NAMES, TESTED_INSIDE].concat(), limits);
+    assert_eq!(no_overlap::NAMES, variants(errors, "NoOverlap"));
+    assert_eq!(misused::NAMES, variants(errors, "Misuse"));
 }
 
 /// The variants of an enum in the library's source: from outside, only the source knows them all.
-fn variants(name: &str) -> Vec<&'static str> {
-    let source = include_str!("../src/error/mod.rs");
+fn variants(source: &'static str, name: &str) -> Vec<&'static str> {
     let (_, body) = source.split_once(&format!("pub enum {name} {{\n")).unwrap();
     let (body, _) = body.split_once("\n}").unwrap();
     let code = body.lines().map(str::trim);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pki_types::ServerName;
 
 use super::{
-    Ask, Common, Limits, MAX_FRAGMENT, Padding, check_provider, checked_alpn, checked_groups,
+    Ask, Common, MAX_FRAGMENT, Padding, check_provider, checked_alpn, checked_groups,
     common_setters,
 };
 use crate::codec::Writer;
@@ -14,6 +14,7 @@ use crate::credential::Credential;
 use crate::crypto::Provider;
 use crate::error::{Error, Misuse};
 use crate::key_log::KeyLog;
+use crate::limits::Limits;
 use crate::psk::{ExternalPsk, PskPolicy};
 use crate::session::{SessionKey, SessionStore};
 use crate::verify::Verifier;

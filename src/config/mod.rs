@@ -14,49 +14,9 @@ use crate::codepoints::{CipherSuiteId, NamedGroup, SignatureScheme};
 use crate::crypto::{CipherSuite, KeyExchange, Provider};
 use crate::error::{Error, Misuse};
 use crate::key_log::KeyLog;
+use crate::limits::Limits;
 use crate::psk::{ExternalPsk, PskPolicy};
 use crate::verify::Verifier;
-
-/// How long a peer may make us work, and how much it may make us hold. See each field for its unit and default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Limits {
-    /// Bytes of one handshake message other than Certificate. Default 65,536.
-    pub handshake_message: usize,
-    /// Bytes of a Certificate message. Default 131,072.
-    pub certificate_message: usize,
-    /// Certificates in the peer's chain. Default 16.
-    pub chain_length: usize,
-    /// Bytes of records with early data that a server drops when it does not take it (RFC 9846 §4.3.10). Default 65,536:
-    /// servers announce 16,384 bytes of data as a rule, which may come in many small records.
-    pub skipped_early_data: usize,
-    /// Records in a row that carry nothing. Default 32.
-    pub empty_records: u32,
-    /// change_cipher_spec records in a connection. Default 32.
-    pub change_cipher_specs: u32,
-    /// user_canceled alerts in a connection. Default 4.
-    pub warnings: u32,
-    /// KeyUpdates without application data between them. Default 32.
-    pub key_updates: u32,
-    /// Post-handshake messages other than KeyUpdate without application data between them. Default 32.
-    pub post_handshake: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            handshake_message: 1 << 16,
-            certificate_message: 1 << 17,
-            chain_length: 16,
-            skipped_early_data: 1 << 16,
-            empty_records: 32,
-            change_cipher_specs: 32,
-            warnings: 4,
-            key_updates: 32,
-            post_handshake: 32,
-        }
-    }
-}
 
 /// Which decisions are asked of the application, as events, instead of being taken from the configuration at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

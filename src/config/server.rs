@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Ask, ClientAuth, Common, Limits, MAX_FRAGMENT, Padding, check_provider, checked_alpn,
-    checked_groups, common_setters,
+    Ask, ClientAuth, Common, MAX_FRAGMENT, Padding, check_provider, checked_alpn, checked_groups,
+    common_setters,
 };
 use crate::codec::Writer;
 use crate::codepoints::{CipherSuiteId, NamedGroup, SignatureScheme};
@@ -12,6 +12,7 @@ use crate::credential::Credential;
 use crate::crypto::Provider;
 use crate::error::{Error, Misuse};
 use crate::key_log::KeyLog;
+use crate::limits::Limits;
 use crate::psk::{ExternalPsk, PskPolicy};
 use crate::replay::ReplayStore;
 use crate::retry::CookieKey;

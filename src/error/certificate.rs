@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use thiserror::Error as ThisError;
 
+use super::Limit;
 use crate::codepoints::Alert;
 
 /// Why the peer's chain was not accepted: the reason that decided, and a report of what was tried.
@@ -277,10 +278,10 @@ pub enum CertificateReason {
         sha256: String,
     },
     /// A bound of ours: there was more to try than one verdict may cost. Whether a good path exists is not known.
-    #[error("the chain asks for too much work ({what}); it was not accepted")]
+    #[error("the chain asks for too much work ({limit}); it was not accepted")]
     BudgetExhausted {
-        /// What ran out.
-        what: &'static str,
+        /// What ran out: a field of [`Limits`](crate::Limits).
+        limit: Limit,
     },
     /// The application refused it.
     #[error("refused by the application")]

@@ -12,12 +12,14 @@
 //! ```
 
 mod certificate;
+mod limit;
 
 use std::fmt;
 
 use thiserror::Error as ThisError;
 
 pub use self::certificate::*;
+pub use self::limit::Limit;
 use crate::codepoints::{
     Alert, CertificateType, CipherSuiteId, NamedGroup, ProtocolVersion, SignatureScheme,
 };
@@ -260,57 +262,6 @@ impl<T: fmt::Display> fmt::Display for List<'_, T> {
     }
 }
 
-/// A bound of ours that the peer ran into. Each is a field of [`Limits`](crate::Limits).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ThisError)]
-#[non_exhaustive]
-pub enum Limit {
-    /// One handshake message is too long.
-    #[error("a handshake message is too long")]
-    HandshakeMessage,
-    /// Too many records that carry nothing: empty, change_cipher_spec or warnings.
-    #[error("too many empty records in a row")]
-    EmptyRecords,
-    /// More early data than is dropped.
-    #[error("the client sends more early data than is skipped")]
-    SkippedEarlyData,
-    /// Too many change_cipher_spec records.
-    #[error("too many change_cipher_spec records")]
-    ChangeCipherSpecs,
-    /// Too many user_canceled alerts.
-    #[error("too many warning alerts")]
-    Warnings,
-    /// Too many certificates in the peer's chain.
-    #[error("the certificate chain has too many certificates")]
-    ChainLength,
-    /// Too many KeyUpdates without application data between them.
-    #[error("too many KeyUpdates without data")]
-    KeyUpdates,
-    /// Too many post-handshake messages other than KeyUpdate without application data between them.
-    #[error("too many post-handshake messages without data")]
-    PostHandshake,
-    /// Our own sending key reached the last generation (RFC 9846 §4.7.3) or its last record (RFC 9846 §5.5).
-    #[error("the sending key is used up and cannot be updated again")]
-    KeyExhausted,
-}
-
-impl Limit {
-    /// The alert that the peer is owed.
-    #[must_use]
-    pub fn alert(self) -> Alert {
-        match self {
-            Self::HandshakeMessage => Alert::illegal_parameter,
-            Self::EmptyRecords
-            | Self::SkippedEarlyData
-            | Self::ChangeCipherSpecs
-            | Self::Warnings
-            | Self::KeyUpdates
-            | Self::PostHandshake => Alert::unexpected_message,
-            Self::ChainLength => Alert::bad_certificate,
-            Self::KeyExhausted => Alert::internal_error,
-        }
-    }
-}
-
 /// A call that makes no sense now. The connection is as it was before the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ThisError)]
 #[non_exhaustive]
@@ -466,6 +417,19 @@ impl Error {
             | Self::Truncated
             | Self::Misuse(_)
             | Self::OutputTooSmall { .. } => None,
+        }
+    }
+
+    /// The limit that was reached, if that is what happened, on its own or in the verdict on a chain.
+    #[must_use]
+    pub fn limit(&self) -> Option<Limit> {
+        match self {
+            Self::Limit(limit) => Some(*limit),
+            Self::Certificate(CertificateError {
+                reason: CertificateReason::BudgetExhausted { limit },
+                ..
+            }) => Some(*limit),
+            _ => None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
+use pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer};
 
 use super::{Effect, Effects, Summary, ensure};
 use crate::codepoints::{CertificateType, ExtensionType, SignatureScheme};
@@ -10,8 +10,9 @@ use crate::config::{Common, ServerConfig};
 use crate::credential::{Credential, Key};
 use crate::crypto::HashValue;
 use crate::decision::{Answer, PeerCertificates, Question, SignatureRequest};
-use crate::error::{CertificateError, Error, Limit, Misuse, Violation};
+use crate::error::{CertificateError, Error, Misuse, Violation};
 use crate::key_schedule::finished_mac;
+use crate::limits::Budget;
 use crate::message::{
     Certificate, CertificateVerify, EntryExtensions, Finished, write_certificate,
     write_certificate_request, write_certificate_verify, write_finished,
@@ -81,7 +82,7 @@ pub(crate) fn certificate_request(
 /// Checks a Certificate message of the peer against the handshake, and takes out what there is to judge. `kind` is the
 /// type that was negotiated (RFC 7250 §4.2).
 pub(crate) fn on_certificate(
-    common: &Common,
+    budget: &mut Budget,
     message: &Certificate<'_>,
     context: &[u8],
     name: Option<ServerName<'static>>,
@@ -90,9 +91,8 @@ pub(crate) fn on_certificate(
 ) -> Result<PeerCertificates, Error> {
     // RFC 9846 §4.5.1: that of the request, and empty in the handshake.
     ensure(message.context == context, Violation::CertificateContext)?;
-    if message.entries.len() > common.limits.chain_length {
-        return Err(Limit::ChainLength.into());
-    }
+    let bytes = message.entries.iter().map(|entry| entry.certificate.len()).sum();
+    budget.chain(message.entries.len(), bytes)?;
     for entry in &message.entries {
         // RFC 9846 §4.5.1: extensions answer to those of the ClientHello or CertificateRequest.
         entry.extensions.ensure_solicited(&was_asked)?;
@@ -128,7 +128,7 @@ pub(crate) fn judge(
     side: Side,
     peer: &PeerCertificates,
     answer: Answer,
-    now: UnixTime,
+    fx: &mut Effects<'_>,
 ) -> Result<(), Error> {
     match answer {
         Answer::Accept => Ok(()),
@@ -140,7 +140,9 @@ pub(crate) fn judge(
                 return Ok(verifier.verify_raw_public_key(provider, key)?);
             }
             let (purpose, evidence) = (side.purpose(), peer.evidence());
-            verifier.verify(provider, &peer.chain, purpose, name, now, evidence)?;
+            let (budget, now) = (&mut *fx.budget, fx.now);
+            let chain = &peer.chain;
+            verifier.verify_within(budget, provider, chain, purpose, name, now, evidence)?;
             Ok(())
         }
     }
@@ -200,7 +202,7 @@ pub(crate) fn send_finished(
     common: &Common,
     transcript: &mut Transcript,
     traffic_secret: &Secret,
-    fx: &mut Effects,
+    fx: &mut Effects<'_>,
 ) -> Result<(), Error> {
     let mac = finished_mac(transcript.algorithm(), traffic_secret, &transcript.current());
     fx.send(common, transcript, write_finished(mac.expose())?);
@@ -263,7 +265,7 @@ pub(crate) fn send_certificate(
     context: &[u8],
     credential: Option<&Credential>,
     (wants_status, wants_scts): (bool, bool),
-    fx: &mut Effects,
+    fx: &mut Effects<'_>,
 ) -> Result<(), Error> {
     let message = match credential {
         Some(credential) => {
@@ -301,7 +303,7 @@ impl PendingSignature {
     }
 
     /// Asks for it.
-    pub(crate) fn ask(&self, fx: &mut Effects) {
+    pub(crate) fn ask(&self, fx: &mut Effects<'_>) {
         fx.push(Effect::Ask(Question::Signature(self.request.clone())));
     }
 
@@ -312,7 +314,7 @@ impl PendingSignature {
         transcript: &mut Transcript,
         summary: &mut Summary,
         answer: Answer,
-        fx: &mut Effects,
+        fx: &mut Effects<'_>,
     ) -> Result<(), Error> {
         let SignatureRequest { credential, scheme, message } = self.request;
         let signature = match (answer, credential.key()) {

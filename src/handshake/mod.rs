@@ -24,6 +24,7 @@ use crate::crypto::CipherSuite;
 use crate::decision::{Answer, PeerCertificates, Question};
 use crate::error::{Error, Violation};
 use crate::key_schedule::Exporter;
+use crate::limits::Budget;
 use crate::message::Message;
 use crate::secret::Secret;
 use crate::session::PeerIdentity;
@@ -87,15 +88,16 @@ pub(crate) enum Effect {
     Complete(Box<Established>),
 }
 
-/// What a transition wants done, in order; and what it may know of the world.
-pub(crate) struct Effects {
+/// What a transition wants done, in order; what it may know of the world; and what it may cost.
+pub(crate) struct Effects<'a> {
     pub(crate) now: UnixTime,
+    pub(crate) budget: &'a mut Budget,
     list: Vec<Effect>,
 }
 
-impl Effects {
-    pub(crate) fn new(now: UnixTime) -> Self {
-        Self { now, list: Vec::new() }
+impl<'a> Effects<'a> {
+    pub(crate) fn new(now: UnixTime, budget: &'a mut Budget) -> Self {
+        Self { now, budget, list: Vec::new() }
     }
 
     pub(crate) fn push(&mut self, effect: Effect) {

@@ -65,7 +65,7 @@ impl PostAuth {
         message: &Message<'_>,
         client_secret: &Secret,
         summary: &mut Summary,
-        fx: &mut Effects,
+        fx: &mut Effects<'_>,
     ) -> Result<(), Error> {
         match (self, message) {
             (Self::Client(answering), Message::CertificateRequest(request)) => {
@@ -84,7 +84,7 @@ impl PostAuth {
         answer: Answer,
         client_secret: &Secret,
         summary: &mut Summary,
-        fx: &mut Effects,
+        fx: &mut Effects<'_>,
     ) -> Result<(), Error> {
         match self {
             Self::Client(answering) => answering.on_signature(answer, client_secret, summary, fx),
@@ -118,7 +118,7 @@ impl Answering {
         request: &CertificateRequest<'_>,
         client_secret: &Secret,
         summary: &mut Summary,
-        fx: &mut Effects,
+        fx: &mut Effects<'_>,
     ) -> Result<(), Error> {
         let config = self.config.clone();
         let common = &config.common;
@@ -158,7 +158,7 @@ impl Answering {
         answer: Answer,
         client_secret: &Secret,
         summary: &mut Summary,
-        fx: &mut Effects,
+        fx: &mut Effects<'_>,
     ) -> Result<(), Error> {
         let (mut transcript, signature) = self.pending.take().ok_or(Misuse::UnexpectedAnswer)?;
         let common = &self.config.common;
@@ -234,7 +234,7 @@ impl Asking {
         message: &Message<'_>,
         client_secret: &Secret,
         summary: &mut Summary,
-        fx: &mut Effects,
+        fx: &mut Effects<'_>,
     ) -> Result<(), Error> {
         let config = self.config.clone();
         let common: &Common = &config.common;
@@ -252,7 +252,7 @@ impl Asking {
                     _ => false,
                 };
                 let kind = self.kind;
-                let peer = on_certificate(common, certificate, &context, None, kind, was_asked)?;
+                let peer = on_certificate(fx.budget, certificate, &context, None, kind, was_asked)?;
                 let spki = peer_key(&peer)?;
                 let verifier = config.client_auth.verifier().ok_or(Misuse::NoPostHandshakeAuth)?;
 
@@ -295,11 +295,11 @@ impl Asking {
         }
     }
 
-    fn on_verdict(&mut self, answer: Answer, fx: &mut Effects) -> Result<(), Error> {
+    fn on_verdict(&mut self, answer: Answer, fx: &mut Effects<'_>) -> Result<(), Error> {
         match std::mem::replace(&mut self.progress, Progress::Idle) {
             Progress::WaitVerdict(shown) => {
                 let common = &self.config.common;
-                judge(common, &shown.verifier, Side::Client, &shown.peer, answer, fx.now)?;
+                judge(common, &shown.verifier, Side::Client, &shown.peer, answer, fx)?;
                 self.progress = Progress::WaitCertificateVerify(shown);
                 Ok(())
             }

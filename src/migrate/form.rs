@@ -17,7 +17,10 @@ use crate::handshake::psk::{SessionKeeper, TicketIssuer};
 use crate::handshake::{EarlyData, Established, Summary};
 use crate::inbound::{Event, Inbound};
 use crate::key_schedule::{Exporter, ResumptionSecret};
-use crate::record::{DirectionSecret, MAX_UPDATES, ReadSide, ReadState, WriteSide, WriteState};
+use crate::limits::Usage;
+use crate::record::{
+    ChangeCipherSpecRule, DirectionSecret, MAX_UPDATES, ReadSide, ReadState, WriteSide, WriteState,
+};
 use crate::secret::Secret;
 use crate::session::{PeerIdentity, SessionKey};
 
@@ -67,8 +70,8 @@ const MAX_SEQUENCE: u64 = 1 << 62;
 pub(super) fn write(parts: Parts) -> Result<(Zeroizing<Vec<u8>>, Vec<u8>), Error> {
     let Parts { writer, inbound, established } = parts;
     let Established { summary, exporter, issuer, .. } = *established;
-    let (role, counts) = (inbound.role(), inbound.counts());
-    let Inbound { reader, events, peer_closed, keeper, .. } = inbound;
+    let role = inbound.role();
+    let Inbound { reader, mut budget, events, peer_closed, keeper, .. } = inbound;
     let sending = writer.into_state().ok_or(Misuse::NotConnected)?;
     let receiving = reader.into_state().ok_or(Misuse::NotConnected)?;
 
@@ -93,9 +96,7 @@ pub(super) fn write(parts: Parts) -> Result<(Zeroizing<Vec<u8>>, Vec<u8>), Error
     let secrets = Zeroizing::new(w.finish()?);
 
     let mut w = Writer::default();
-    counts.iter().for_each(|count| w.u32(*count));
-    w.u32(receiving.empty_records);
-    w.u32(receiving.change_cipher_specs);
+    counts(&mut budget.used).into_iter().for_each(|count| w.u32(*count));
     w.vec24(|w| events.iter().filter_map(event_code).for_each(|code| w.u8(code)));
     write_summary(&mut w, &summary);
     w.raw(&receiving.partial);
@@ -141,18 +142,21 @@ fn read_parts(config: Config<'_>, body: &[u8]) -> Result<Parts, Error> {
     let exporter = Exporter::restore(suite.hash, read_secret(&mut r, suite)?);
     let tickets = read_tickets(&mut r, suite)?;
 
-    let counts = [count(&mut r)?, count(&mut r)?, count(&mut r)?];
-    let (empty_records, change_cipher_specs) = (count(&mut r)?, count(&mut r)?);
+    let mut used = Usage::default();
+    for place in counts(&mut used) {
+        *place = count(&mut r)?;
+    }
     let codes = r.vec24()?;
     let events: Option<_> = codes.iter().map(|code| event(*code)).collect();
     let events = events.ok_or(r.malformed())?;
     let summary = read_summary(&mut r, suite)?;
     let partial = r.rest().to_vec();
-    let receiving = ReadState { key, partial, empty_records, change_cipher_specs };
+    let receiving = ReadState { key, partial };
 
     let (keeper, issuer) = tickets.restore(config, suite, &summary)?;
-    let reader = ReadSide::from_state(common.limits, receiving)?;
-    let mut inbound = Inbound::resume(common.limits, role, reader, counts);
+    let mut inbound = Inbound::new(common.limits, role, ChangeCipherSpecRule::Refused);
+    inbound.reader = ReadSide::from_state(receiving)?;
+    inbound.budget.used = used;
     inbound.events = events;
     inbound.peer_closed = flags & PEER_CLOSED != 0;
     inbound.keeper = keeper.map(Box::new);
@@ -187,6 +191,18 @@ fn read_secret(r: &mut Reader<'_>, suite: &'static CipherSuite) -> Result<Secret
 
 fn below(r: &Reader<'_>, value: u64, max: u64) -> Result<u64, Error> {
     if value <= max { Ok(value) } else { Err(r.malformed()) }
+}
+
+/// The counters that go on in another process. What the handshake and its verdict took is over.
+fn counts(used: &mut Usage) -> [&mut u32; 6] {
+    [
+        &mut used.post_handshake,
+        &mut used.tickets,
+        &mut used.key_updates,
+        &mut used.warnings,
+        &mut used.empty_records,
+        &mut used.change_cipher_specs,
+    ]
 }
 
 fn count(r: &mut Reader<'_>) -> Result<u32, Error> {

@@ -133,7 +133,7 @@ impl MigrationKey {
         let parts = form::read(config, &body)?;
         // Last of all, so that what could not be thawed here can be elsewhere.
         self.use_up(salt)?;
-        Ok(Connection::from_parts(config.common(), parts))
+        Ok(Connection::from_parts(parts))
     }
 
     /// Marks a blob as thawed, once: under one lock, so that of two threads one gets it.

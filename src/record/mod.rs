@@ -88,8 +88,6 @@ pub(crate) struct WriteState {
 pub(crate) struct ReadState {
     pub(crate) key: DirectionSecret,
     pub(crate) partial: Vec<u8>,
-    pub(crate) empty_records: u32,
-    pub(crate) change_cipher_specs: u32,
 }
 
 impl From<DirectionKey> for DirectionSecret {

@@ -2,9 +2,9 @@
 
 use super::{DirectionKey, DirectionSecret, HEADER_LEN, MAX_CIPHERTEXT, MAX_PLAINTEXT, ReadState};
 use crate::codepoints::{Alert, ContentType};
-use crate::config::Limits;
 use crate::crypto::CipherSuite;
 use crate::error::{Error, Limit, Violation};
+use crate::limits::{Budget, Limits};
 use crate::secret::Secret;
 
 /// What was at the front of the input.
@@ -38,9 +38,6 @@ pub(crate) struct ReadSide {
     /// Handshake bytes that do not make a message yet, or that wait for an answer of the application.
     pub(crate) partial: Vec<u8>,
     pub(crate) change_cipher_spec: ChangeCipherSpecRule,
-    pub(crate) limits: Limits,
-    empty_records: u32,
-    change_cipher_specs: u32,
     /// How many bytes of early data may still come, while records are under the early key.
     early_data: Option<usize>,
     /// How many bytes of early data may still be dropped, while it is to be dropped.
@@ -48,14 +45,11 @@ pub(crate) struct ReadSide {
 }
 
 impl ReadSide {
-    pub(crate) fn new(limits: Limits, change_cipher_spec: ChangeCipherSpecRule) -> Self {
+    pub(crate) fn new(change_cipher_spec: ChangeCipherSpecRule) -> Self {
         Self {
             key: None,
             partial: Vec::new(),
             change_cipher_spec,
-            limits,
-            empty_records: 0,
-            change_cipher_specs: 0,
             early_data: None,
             skippable: None,
         }
@@ -110,26 +104,23 @@ impl ReadSide {
 
     /// Gives everything away that is no configuration, after the handshake. `None` without a key.
     pub(crate) fn into_state(self) -> Option<ReadState> {
-        Some(ReadState {
-            key: self.key.map(DirectionSecret::from)?,
-            partial: self.partial,
-            empty_records: self.empty_records,
-            change_cipher_specs: self.change_cipher_specs,
-        })
+        Some(ReadState { key: self.key.map(DirectionSecret::from)?, partial: self.partial })
     }
 
     /// Goes on where another left off, after the handshake.
-    pub(crate) fn from_state(limits: Limits, state: ReadState) -> Result<Self, Error> {
-        let mut this = Self::new(limits, ChangeCipherSpecRule::Refused);
+    pub(crate) fn from_state(state: ReadState) -> Result<Self, Error> {
+        let mut this = Self::new(ChangeCipherSpecRule::Refused);
         this.key = Some(state.key.into_key()?);
         this.partial = state.partial;
-        this.empty_records = state.empty_records;
-        this.change_cipher_specs = state.change_cipher_specs;
         Ok(this)
     }
 
-    /// Takes at most one record from the front of `input`.
-    pub(crate) fn next<'b>(&mut self, input: &'b mut [u8]) -> Result<Incoming<'b>, Error> {
+    /// Takes at most one record from the front of `input`, at the expense of `budget`.
+    pub(crate) fn next<'b>(
+        &mut self,
+        input: &'b mut [u8],
+        budget: &mut Budget,
+    ) -> Result<Incoming<'b>, Error> {
         // What cannot be a record is refused at its first byte, rather than waited for.
         if input.first().is_some_and(|kind| ContentType(*kind).name().is_none()) {
             return Err(match self.key {
@@ -149,7 +140,7 @@ impl ReadSide {
         };
 
         if kind == ContentType::change_cipher_spec {
-            self.on_change_cipher_spec(body)?;
+            self.on_change_cipher_spec(body, budget)?;
             return Ok(Incoming::Nothing { used });
         }
         let opened = match &mut self.key {
@@ -160,10 +151,10 @@ impl ReadSide {
         match opened {
             Ok((kind, body)) => {
                 self.skippable = None;
-                self.sort(kind, used, body)
+                self.sort(kind, used, body, budget)
             }
             Err(Error::BadRecordMac) if self.skippable.is_some() => {
-                self.skip(used)?;
+                self.skip(used, budget)?;
                 Ok(Incoming::Nothing { used })
             }
             Err(error) => Err(error),
@@ -172,12 +163,14 @@ impl ReadSide {
 
     /// RFC 9846 §4.3.10: the client has sent early data that nobody takes. Until the first record that opens, or the second
     /// ClientHello, what does not open is dropped.
-    pub(crate) fn skip_early_data(&mut self, at_least: usize) {
-        self.skippable = Some(self.limits.skipped_early_data.max(at_least));
+    pub(crate) fn skip_early_data(&mut self, limits: &Limits, at_least: usize) {
+        self.skippable = Some(limits.skipped_early_data.max(at_least));
     }
 
     /// Counts the header too: empty records are not for nothing.
-    fn skip(&mut self, len: usize) -> Result<(), Error> {
+    fn skip(&mut self, len: usize, budget: &mut Budget) -> Result<(), Error> {
+        let skipped = &mut budget.used.skipped_early_data;
+        *skipped = skipped.saturating_add(len);
         self.skippable = self.skippable.and_then(|left| left.checked_sub(len));
         match self.skippable {
             Some(_) => Ok(()),
@@ -215,7 +208,7 @@ impl ReadSide {
     }
 
     /// RFC 9846 §5: dropped between the first ClientHello and the peer's Finished, if it is the byte 1.
-    fn on_change_cipher_spec(&mut self, body: &[u8]) -> Result<(), Error> {
+    fn on_change_cipher_spec(&self, body: &[u8], budget: &mut Budget) -> Result<(), Error> {
         if body != [1] {
             return Err(Violation::BadChangeCipherSpec.into());
         }
@@ -223,11 +216,7 @@ impl ReadSide {
             return Err(Violation::UnexpectedChangeCipherSpec.into());
         }
         self.check_no_partial()?;
-        self.change_cipher_specs += 1;
-        match self.change_cipher_specs <= self.limits.change_cipher_specs {
-            true => Ok(()),
-            false => Err(Limit::ChangeCipherSpecs.into()),
-        }
+        Ok(budget.change_cipher_spec()?)
     }
 
     /// RFC 9846 §5.1: a handshake message that is split has no other record inside.
@@ -244,14 +233,15 @@ impl ReadSide {
         kind: ContentType,
         used: usize,
         body: &'b mut [u8],
+        budget: &mut Budget,
     ) -> Result<Incoming<'b>, Error> {
         if kind != ContentType::handshake {
             self.check_no_partial()?;
         }
         if body.is_empty() {
-            return self.on_empty(kind, used, body);
+            return self.on_empty(kind, used, body, budget);
         }
-        self.empty_records = 0;
+        budget.full_record();
         match kind {
             ContentType::handshake => Ok(Incoming::Handshake { used, data: body }),
             ContentType::application_data => self.on_data(used, body),
@@ -271,6 +261,7 @@ impl ReadSide {
         kind: ContentType,
         used: usize,
         data: &'b mut [u8],
+        budget: &mut Budget,
     ) -> Result<Incoming<'b>, Error> {
         match kind {
             ContentType::application_data => {}
@@ -280,11 +271,8 @@ impl ReadSide {
             ContentType::change_cipher_spec => return Err(Violation::BadChangeCipherSpec.into()),
             _ => return Err(Violation::UnexpectedRecord.into()),
         }
-        self.empty_records += 1;
-        match self.empty_records <= self.limits.empty_records {
-            true => self.on_data(used, data),
-            false => Err(Limit::EmptyRecords.into()),
-        }
+        budget.empty_record()?;
+        self.on_data(used, data)
     }
 
     /// Tells early data from that after the handshake, and counts it (RFC 9846 §4.7.1).

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use super::seal::MAX_UPDATES;
 use super::*;
 use crate::codepoints::Alert;
-use crate::config::{Limits, Padding, ServerConfig};
+use crate::config::{Padding, ServerConfig};
 use crate::crypto::deterministic::{SeededRng, provider};
 use crate::error::{Limit, Misuse, Violation};
+use crate::limits::Budget;
 use crate::output::FixedOutput;
 
 fn hex(text: &str) -> Vec<u8> {
@@ -35,8 +36,15 @@ fn writer(config: &ServerConfig, suite: &'static CipherSuite) -> WriteSide {
     writer
 }
 
+impl ReadSide {
+    /// The first record, at no expense.
+    fn take<'b>(&mut self, input: &'b mut [u8]) -> Result<Incoming<'b>, Error> {
+        self.next(input, &mut Budget::default())
+    }
+}
+
 fn reader(suite: &'static CipherSuite) -> ReadSide {
-    let mut reader = ReadSide::new(Limits::default(), ChangeCipherSpecRule::Refused);
+    let mut reader = ReadSide::new(ChangeCipherSpecRule::Refused);
     reader.set_key(suite, secret(suite)).unwrap();
     reader
 }
@@ -46,7 +54,7 @@ fn open_all(reader: &mut ReadSide, wire: &mut [u8]) -> (Vec<u8>, usize, usize) {
     let (mut at, mut all, mut records, mut updates) = (0, Vec::new(), 0, 0);
     while at < wire.len() {
         let mut update = false;
-        match reader.next(&mut wire[at..]).unwrap() {
+        match reader.take(&mut wire[at..]).unwrap() {
             Incoming::Data { used, data } => {
                 all.extend_from_slice(data);
                 records += 1;
@@ -150,7 +158,7 @@ fn check_written_len(config: &ServerConfig, len: usize, owed: bool) {
     let mut reader = reader(suite);
     let mut at = 0;
     if owed {
-        let Incoming::Alert { used, alert } = reader.next(&mut exact).unwrap() else { panic!() };
+        let Incoming::Alert { used, alert } = reader.take(&mut exact).unwrap() else { panic!() };
         assert_eq!(alert, Alert::user_canceled);
         at = used;
     }
@@ -215,7 +223,7 @@ fn the_peer_is_asked_once() {
     writer.flush(&mut third).unwrap();
     let mut reader = reader(suites()[0]);
     for (wire, request) in [(&mut first, 1), (&mut second, 0), (&mut third, 1)] {
-        let Incoming::Handshake { data, .. } = reader.next(wire).unwrap() else { panic!() };
+        let Incoming::Handshake { data, .. } = reader.take(wire).unwrap() else { panic!() };
         assert_eq!(data, [24, 0, 0, 1, request]);
         reader.update_key().unwrap();
     }
@@ -268,7 +276,7 @@ fn a_record_is_awaited_whole() {
     for len in 0..whole {
         let mut part = wire[..len].to_vec();
         let mut reader = reader(suites()[0]);
-        let Incoming::NeedMore { need } = reader.next(&mut part).unwrap() else { panic!() };
+        let Incoming::NeedMore { need } = reader.take(&mut part).unwrap() else { panic!() };
         assert_eq!(need, if len < HEADER_LEN { HEADER_LEN } else { whole });
         assert_eq!(part, wire[..len], "something was changed");
         assert_eq!(open_all(&mut reader, &mut wire.clone()).0, b"some data");
@@ -285,7 +293,7 @@ fn a_changed_record_does_not_open() {
             for bit in 0..8 {
                 let mut changed = wire.clone();
                 changed[at] ^= 1 << bit;
-                let result = reader(suite).next(&mut changed).map(drop);
+                let result = reader(suite).take(&mut changed).map(drop);
                 assert!(matches!(result, Err(Error::BadRecordMac)), "{at}");
             }
         }
@@ -293,13 +301,13 @@ fn a_changed_record_does_not_open() {
         for len in 0..wire.len() - HEADER_LEN {
             let mut cut = wire[..HEADER_LEN + len].to_vec();
             cut[4] = u8::try_from(len).unwrap();
-            let result = reader(suite).next(&mut cut).map(drop);
+            let result = reader(suite).take(&mut cut).map(drop);
             assert!(matches!(result, Err(Error::BadRecordMac)), "{len}");
         }
         // Twice, and out of order.
         let mut reader = reader(suite);
         open_all(&mut reader, &mut wire.clone());
-        assert!(matches!(reader.next(&mut wire), Err(Error::BadRecordMac)));
+        assert!(matches!(reader.take(&mut wire), Err(Error::BadRecordMac)));
     }
 }
 
@@ -310,7 +318,7 @@ fn a_record_of_the_next_key_comes_too_early() {
     writer.update_key(false).unwrap();
     writer.flush(&mut update).unwrap();
     writer.write(b"data", &mut data).unwrap();
-    assert!(matches!(reader(suites()[0]).next(&mut data.clone()), Err(Error::BadRecordMac)));
+    assert!(matches!(reader(suites()[0]).take(&mut data.clone()), Err(Error::BadRecordMac)));
     let mut reader = reader(suites()[0]);
     open_all(&mut reader, &mut update);
     assert_eq!(open_all(&mut reader, &mut data).0, b"data");
@@ -325,6 +333,6 @@ fn a_forgotten_key_opens_and_seals_nothing() {
     assert!(matches!(writer.write(b"data", &mut wire), Err(Error::Misuse(Misuse::NotConnected))));
     let mut reader = reader(suites()[0]);
     reader.forget();
-    let result = reader.next(&mut wire).map(drop);
+    let result = reader.take(&mut wire).map(drop);
     assert!(matches!(result, Err(Error::Violation(Violation::UnexpectedRecord))));
 }

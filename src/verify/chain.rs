@@ -17,13 +17,13 @@ use std::collections::HashMap;
 use pki_types::CertificateDer;
 
 use super::anchor::Anchor;
-use super::budget::{Budget, Exhausted};
 use super::certificate::Certificate;
 use super::constraint::{Names, Refusal, Subtrees};
 use super::report::{Rank, Report, Stage, dotted, subject};
 use super::{Evidence, Purpose, TrustAnchors, directory, step};
 use crate::crypto::Provider;
-use crate::error::{CertificateError, CertificateReason as Reason};
+use crate::error::{CertificateError, CertificateReason as Reason, Limit};
+use crate::limits::Budget;
 
 /// What a search works with.
 pub(super) struct Inputs<'a> {
@@ -53,7 +53,7 @@ pub(super) struct Search<'a> {
     stack: Vec<Frame<'a>>,
     /// Signatures that were checked: of this certificate, by this key.
     checked: HashMap<(usize, &'a [u8]), bool>,
-    budget: Budget,
+    budget: &'a mut Budget,
     report: Report,
 }
 
@@ -106,6 +106,7 @@ impl<'a> Search<'a> {
     /// A search over `chain`, whose first certificate is `leaf`. What is wrong with the leaf alone is in `leaf_verdict`.
     pub(super) fn new(
         inputs: Inputs<'a>,
+        budget: &'a mut Budget,
         leaf: Certificate<'a>,
         leaf_verdict: Result<(), Reason>,
         intermediates: &'a [CertificateDer<'_>],
@@ -118,7 +119,7 @@ impl<'a> Search<'a> {
             leaf_verdict,
             stack: Vec::new(),
             checked: HashMap::new(),
-            budget: Budget::default(),
+            budget,
             report: Report::default(),
         };
         for (position, der) in intermediates.iter().enumerate() {
@@ -156,14 +157,14 @@ impl<'a> Search<'a> {
                 Ok(Progress::Continue)
             }
         };
-        outcome.unwrap_or_else(|Exhausted(what)| {
-            self.fail(Stage::Exhausted, None, Reason::BudgetExhausted { what });
+        outcome.unwrap_or_else(|limit| {
+            self.fail(Stage::Exhausted, None, Reason::BudgetExhausted { limit });
             self.give_up()
         })
     }
 
     /// The next candidate, for the certificate at the end of the path.
-    fn consider(&mut self, candidate: Candidate<'a>) -> Result<Progress, Exhausted> {
+    fn consider(&mut self, candidate: Candidate<'a>) -> Result<Progress, Limit> {
         self.budget.candidate()?;
         let Some(child) = self.end() else { return Ok(Progress::Continue) };
         if let Err(reason) = self.check_signature(child, &candidate.who)? {
@@ -298,7 +299,7 @@ impl<'a> Search<'a> {
         &mut self,
         child: usize,
         who: &Who<'a>,
-    ) -> Result<Result<(), Reason>, Exhausted> {
+    ) -> Result<Result<(), Reason>, Limit> {
         let (Some(certificate), Some(spki)) = (self.certificates.get(child), self.spki_of(who))
         else {
             return Ok(Err(Reason::Refused));
@@ -338,7 +339,7 @@ impl<'a> Search<'a> {
 
     /// RFC 5280 §6.1.3 (b) and (c): the names of each certificate on the path, against the constraints of every CA above
     /// it. Self-issued certificates are exempt, unless they are the leaf.
-    fn check_name_constraints(&mut self, anchor: &Who<'a>) -> Result<Option<Reason>, Exhausted> {
+    fn check_name_constraints(&mut self, anchor: &Who<'a>) -> Result<Option<Reason>, Limit> {
         let on_path = self.stack.iter().filter_map(|f| self.certificates.get(f.certificate));
         let path: Vec<&Certificate<'a>> = on_path.collect();
         let anchor_constraints = match anchor {
@@ -359,7 +360,7 @@ impl<'a> Search<'a> {
                 if place > 0 && certificate.is_self_issued() {
                     continue;
                 }
-                match subtrees.allow(&Names::of(certificate), &mut self.budget) {
+                match subtrees.allow(&Names::of(certificate), self.budget) {
                     Ok(()) => {}
                     Err(Refusal::Exhausted(e)) => return Err(e),
                     Err(Refusal::Name(name)) => {

@@ -4,22 +4,23 @@
 //! CAs on one path are applied one after the other, which is the intersection that the RFC describes. A form that cannot
 //! be judged is refused where a name of that form appears, and never ignored.
 
-use super::budget::{Budget, Exhausted};
 use super::certificate::Certificate;
 use super::der::{self, Der};
 use super::directory::{self, Rdn};
 use super::name::{GeneralName, is_host};
+use crate::error::Limit;
+use crate::limits::Budget;
 
 /// Why a certificate's names are not allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// This name is excluded, is not permitted, or cannot be judged.
     Name(String),
-    Exhausted(Exhausted),
+    Exhausted(Limit),
 }
 
-impl From<Exhausted> for Refusal {
-    fn from(e: Exhausted) -> Self {
+impl From<Limit> for Refusal {
+    fn from(e: Limit) -> Self {
         Self::Exhausted(e)
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!   mod          the public face, and what credentials ask about their own certificates
 //!   anchor       whom we trust
-//!   chain        the search for a path; budget counts what it costs; report tells how it went
+//!   chain        the search for a path; the budget counts what it costs; report tells how it went
 //!   step         the rules for one certificate       constraint   nameConstraints
 //!   raw_key      keys without certificates (RFC 7250)
 //!   name         whom a certificate is for           directory    distinguished names
@@ -14,7 +14,6 @@
 //! Revocation and certificate policies are not looked at; a path that demands a policy is refused.
 
 mod anchor;
-mod budget;
 mod certificate;
 mod chain;
 mod constraint;
@@ -36,6 +35,7 @@ use self::raw_key::RawKeys;
 use crate::codepoints::{CertificateType, SignatureScheme};
 use crate::crypto::Provider;
 use crate::error::{CertificateError, CertificateReason, Error, Misuse};
+use crate::limits::Budget;
 
 /// What the peer's certificate must be good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -219,7 +219,8 @@ impl Verifier {
     ///
     /// # Errors
     /// If there is no such path. The reason that says most decides: what is wrong at an anchor before what is wrong
-    /// below one, a longer path before a shorter; the report has all of them.
+    /// below one, a longer path before a shorter; the report has all of them. One verdict may cost what the default
+    /// [`Limits`](crate::Limits) say; in a handshake, what the configuration's say.
     pub fn verify<'a>(
         &self,
         provider: &Provider,
@@ -229,6 +230,23 @@ impl Verifier {
         now: UnixTime,
         evidence: Evidence<'_>,
     ) -> Result<VerifiedPath<'a>, CertificateError> {
+        let budget = &mut Budget::default();
+        self.verify_within(budget, provider, chain, purpose, name, now, evidence)
+    }
+
+    /// The same at the expense of this budget.
+    #[allow(clippy::too_many_arguments)] // the public one's, and the budget
+    pub(crate) fn verify_within<'a>(
+        &self,
+        budget: &mut Budget,
+        provider: &Provider,
+        chain: &'a [CertificateDer<'_>],
+        purpose: Purpose,
+        name: Option<&ServerName<'_>>,
+        now: UnixTime,
+        evidence: Evidence<'_>,
+    ) -> Result<VerifiedPath<'a>, CertificateError> {
+        budget.start_verdict();
         let (leaf, intermediates) = chain
             .split_first()
             .ok_or(CertificateReason::Malformed { what: "there is no certificate" })?;
@@ -244,7 +262,7 @@ impl Verifier {
         let leaf_verdict = step::check_leaf(&leaf, purpose, now)
             .and_then(|()| name.map_or(Ok(()), |name| step::check_name(&leaf, name)));
         let inputs = Inputs { provider, anchors, purpose, max_depth, now, evidence };
-        let mut search = Search::new(inputs, leaf, leaf_verdict, intermediates);
+        let mut search = Search::new(inputs, budget, leaf, leaf_verdict, intermediates);
         let found = loop {
             if let Progress::Done(verdict) = search.step() {
                 break verdict?;

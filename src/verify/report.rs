@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::certificate::Certificate;
 use super::directory;
-use crate::error::{CertificateError, CertificateReason, CertificateReport, PathAttempt};
+use crate::error::{CertificateError, CertificateReason, CertificateReport, Limit, PathAttempt};
 
 /// What a search has met so far. It costs nothing while a search succeeds at once.
 #[derive(Default)]
@@ -67,7 +67,7 @@ impl Report {
 
     /// The error, once nothing is left to try.
     pub(super) fn into_error(self) -> CertificateError {
-        let none = CertificateReason::BudgetExhausted { what: "candidates" };
+        let none = CertificateReason::BudgetExhausted { limit: Limit::Candidates };
         let reason = self.best.map_or(none, |(_, reason)| reason);
         CertificateError { reason, report: Arc::new(self.report) }
     }

@@ -282,7 +282,7 @@ fn limits_bound_what_a_peer_may_cost() {
     // Within the handshake: the server's chain has two certificates.
     let cases: [(Change, Limit); 3] = [
         (|l| l.chain_length = 1, Limit::ChainLength),
-        (|l| l.certificate_message = 300, Limit::HandshakeMessage),
+        (|l| l.certificate_message = 300, Limit::CertificateMessage),
         (|l| l.handshake_message = 60, Limit::HandshakeMessage),
     ];
     for (lower, limit) in cases {

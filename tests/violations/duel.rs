@@ -9,7 +9,7 @@ use std::sync::Arc;
 use sealwire::codepoints::{Alert, CipherSuiteId, ContentType, HandshakeType, NamedGroup};
 use sealwire::crypto::{AeadKey, CipherSuite};
 use sealwire::pki_types::UnixTime;
-use sealwire::{ClientAuth, ClientConfig, Connection, Error, Read, ServerConfig, Verifier};
+use sealwire::{ClientAuth, ClientConfig, Connection, Error, Limit, Read, ServerConfig, Verifier};
 
 use super::refuse::assert_dead;
 use super::support::{Kind, Lines, Role, configs, now, pki, server_name};
@@ -307,6 +307,15 @@ impl Duel {
         }
         assert!(self.answered.is_empty(), "something follows the alert");
         assert_dead(self.victim(), &error);
+    }
+
+    /// The victim failed because of this limit, on its own or in its verdict on a chain.
+    pub(crate) fn assert_limited(self, limit: Limit) {
+        let error = self.error.clone();
+        let error = error.unwrap_or_else(|| panic!("{limit:?} was not noticed"));
+        assert_eq!(error.limit(), Some(limit), "{error:?}");
+        assert_eq!(error.alert(), Some(limit.alert()));
+        self.assert_refused(error);
     }
 
     /// The same, where the attacker cannot read the alert: it is under a key that the attacker does not have.

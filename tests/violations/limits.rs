@@ -1,13 +1,25 @@
 //! Bounds of ours: each is reached by one too many, and not before.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use sealwire::codepoints::{Alert, ContentType as C, ExtensionType as E, HandshakeType as H};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, GeneralSubtree, IsCa, KeyPair,
+    NameConstraints,
+};
+use sealwire::codepoints::{
+    Alert, CipherSuiteId, ContentType as C, ExtensionType as E, HandshakeType as H,
+};
 use sealwire::crypto::deterministic::MessageHook;
-use sealwire::{Limit, Limits};
+use sealwire::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use sealwire::{
+    ClientAuth, ClientConfig, Credential, Limit, Limits, ServerConfig, TrustAnchors, Usage,
+    Verifier,
+};
 
 use super::duel::{Configs, Duel, Epoch, Unit, mutual, retry, simple};
-use super::edit::{Parts, certificate, certificate_parts, key_update, ticket};
+use super::edit::{
+    Parts, certificate, certificate_parts, extension_block, key_update, message, ticket,
+};
 use super::refuse::{refuse_changed, refuse_edited};
 use super::support::Role::{self, Client, Server};
 
@@ -37,8 +49,6 @@ pub(crate) fn handshake_message() {
         refuse_changed(attacker, simple(), first, change, Limit::HandshakeMessage);
     }
     for attacker in Role::BOTH {
-        let change = |unit: &Unit| vec![unit.with([11, 2, 0, 1])];
-        refuse_changed(attacker, mutual(), H::certificate, change, Limit::HandshakeMessage);
         let mut duel = Duel::connected(attacker, simple());
         // Just as long as it may be: the rest is awaited.
         duel.inject([Unit::post(&[24, 1, 0, 0])]);
@@ -47,14 +57,139 @@ pub(crate) fn handshake_message() {
         duel.inject([Unit::post(&[24, 1, 0, 1])]);
         duel.assert_refused(Limit::HandshakeMessage);
     }
-    // The limit is the configuration's.
-    let mut limits = Limits::default();
-    limits.certificate_message = 100;
-    let change = |unit: &Unit| vec![unit.clone()];
+}
+
+pub(crate) fn certificate_message() {
     for attacker in Role::BOTH {
+        let change = |unit: &Unit| vec![unit.with([11, 2, 0, 1])];
+        refuse_changed(attacker, mutual(), H::certificate, change, Limit::CertificateMessage);
+        // The limit is the configuration's.
+        let mut len = 0;
+        Duel::new(attacker, mutual()).run(|unit| {
+            len += if unit.is(H::certificate) { unit.content.len() - 4 } else { 0 };
+            vec![unit]
+        });
+        let mut limits = Limits::default();
+        limits.certificate_message = len;
+        Duel::connected(attacker, limited(attacker, limits));
+        limits.certificate_message = len - 1;
+        let change = |unit: &Unit| vec![unit.clone()];
         let configs = limited(attacker, limits);
-        refuse_changed(attacker, configs, H::certificate, change, Limit::HandshakeMessage);
+        refuse_changed(attacker, configs, H::certificate, change, Limit::CertificateMessage);
     }
+}
+
+/// Sets a limit to what was used, or to one less.
+type Set = fn(&mut Limits, &Usage, less: bool);
+
+/// What an honest handshake takes is enough, and one less is not.
+fn just_enough(configs: fn() -> Configs, limit: Limit, set: Set) {
+    for attacker in Role::BOTH {
+        let used = Duel::connected(attacker, configs()).victim().usage();
+        let limited = |less| {
+            let mut limits = Limits::default();
+            set(&mut limits, &used, less);
+            let (client, server) = configs();
+            match attacker {
+                Client => (client, server.with_limits(limits)),
+                Server => (client.with_limits(limits), server),
+            }
+        };
+        assert_eq!(Duel::connected(attacker, limited(false)).victim().usage(), used);
+        let mut duel = Duel::new(attacker, limited(true));
+        duel.run(|unit| vec![unit]);
+        duel.assert_limited(limit);
+    }
+}
+
+pub(crate) fn handshake_bytes() {
+    just_enough(mutual, Limit::HandshakeBytes, |limits, used, less| {
+        assert!(used.handshake_bytes > 1_000, "{used:?}");
+        limits.handshake_bytes = used.handshake_bytes - usize::from(less);
+    });
+    // Bytes count as they come, whole message or not.
+    for attacker in Role::BOTH {
+        let mut limits = Limits::default();
+        limits.handshake_bytes = 3_000;
+        let first = match attacker {
+            Client => H::client_hello,
+            Server => H::server_hello,
+        };
+        let change = |unit: &Unit| {
+            let start = [unit.content[0], 0, 0xff, 0xff];
+            let some = Unit::plain(C::handshake, &[0; 1_000]);
+            vec![unit.with(start), some.clone(), some.clone(), some]
+        };
+        let configs = limited(attacker, limits);
+        refuse_changed(attacker, configs, first, change, Limit::HandshakeBytes);
+    }
+}
+
+pub(crate) fn handshake_messages() {
+    just_enough(mutual, Limit::HandshakeMessages, |limits, used, less| {
+        assert!((4..=6).contains(&used.handshake_messages), "{used:?}");
+        limits.handshake_messages = used.handshake_messages - u32::from(less);
+    });
+}
+
+pub(crate) fn chain_bytes() {
+    just_enough(mutual, Limit::ChainBytes, |limits, used, less| {
+        assert_eq!(used.chain_length, 2);
+        limits.chain_bytes = used.chain_bytes - usize::from(less);
+    });
+}
+
+pub(crate) fn signatures() {
+    just_enough(mutual, Limit::Signatures, |limits, used, less| {
+        assert_eq!(used.signatures, 2);
+        limits.signatures = used.signatures - u32::from(less);
+    });
+}
+
+pub(crate) fn candidates() {
+    just_enough(mutual, Limit::Candidates, |limits, used, less| {
+        assert_eq!(used.candidates, 2);
+        limits.candidates = used.candidates - u32::from(less);
+    });
+}
+
+/// Both show the same leaf, below a CA that may vouch for some names only.
+fn constrained() -> Configs {
+    static CHAIN: LazyLock<(Vec<CertificateDer<'static>>, Vec<u8>)> = LazyLock::new(|| {
+        let mut ca = CertificateParams::default();
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        ca.name_constraints = Some(NameConstraints {
+            permitted_subtrees: vec![GeneralSubtree::DnsName("test".to_owned())],
+            excluded_subtrees: vec![GeneralSubtree::DnsName("other.test".to_owned())],
+        });
+        let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let leaf = CertificateParams::new(["server.test".to_owned()]).unwrap();
+        let leaf = leaf.signed_by(&key, &ca).unwrap();
+        (vec![leaf.der().clone(), ca.der().clone()], key.serialize_der())
+    });
+    let (client, server) = simple();
+    let (chain, key) = &*CHAIN;
+    let verifier = || Verifier::new(TrustAnchors::from_certificates([chain[1].clone()]));
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.clone()));
+    let credential = Credential::new(client.provider(), chain[..1].to_vec(), &key).unwrap();
+    let credentials = vec![Arc::new(credential)];
+    let provider = server.provider().clone();
+    let client = ClientConfig::new(client.provider().clone(), verifier()).unwrap();
+    let server = ServerConfig::new(provider, credentials.clone()).unwrap();
+    (
+        client.with_credentials(credentials).with_suites(&[SUITE]).unwrap(),
+        server.with_client_auth(ClientAuth::Required(verifier())),
+    )
+}
+
+const SUITE: CipherSuiteId = CipherSuiteId::TLS_AES_128_GCM_SHA256;
+
+pub(crate) fn name_comparisons() {
+    just_enough(constrained, Limit::NameComparisons, |limits, used, less| {
+        assert!(used.name_comparisons >= 2, "{used:?}");
+        limits.name_comparisons = used.name_comparisons - u32::from(less);
+    });
 }
 
 pub(crate) fn empty_records() {
@@ -198,10 +333,55 @@ pub(crate) fn key_updates() {
     }
 }
 
-pub(crate) fn post_handshake() {
+pub(crate) fn tickets() {
     let ticket = ticket(&[]);
-    one_too_many(Server, simple(), &Unit::post(&ticket), 32, Limit::PostHandshake);
+    one_too_many(Server, simple(), &Unit::post(&ticket), 32, Limit::Tickets);
     // All in one record.
     let many = Unit::post(&ticket.repeat(33));
-    one_too_many(Server, simple(), &many, 0, Limit::PostHandshake);
+    one_too_many(Server, simple(), &many, 0, Limit::Tickets);
+}
+
+pub(crate) fn post_handshake() {
+    // A client that answers requests for its certificate, which costs it a signature each.
+    let configs = || {
+        let (client, server) = mutual();
+        (client.with_post_handshake_auth(true), server)
+    };
+    let request = |number: u8| {
+        let schemes = [(E::signature_algorithms, vec![0, 2, 4, 3])];
+        let body = [vec![1, number], extension_block(&schemes)].concat();
+        Unit::post(&message(H::certificate_request, &body))
+    };
+    let mut duel = Duel::connected(Server, configs());
+    duel.inject((0..32).map(request));
+    duel.assert_content();
+    assert_eq!(duel.victim().usage().post_handshake, 32);
+    duel.inject([Unit::new(Epoch::Application(0), C::application_data, b"data")]);
+    assert_eq!(duel.victim().usage().post_handshake, 0);
+    duel.inject((0..32).map(request));
+    duel.assert_content();
+    duel.inject([request(32)]);
+    duel.assert_refused_unheard(Limit::PostHandshake);
+}
+
+pub(crate) fn buffered_bytes() {
+    let mut limits = Limits::default();
+    limits.buffered_bytes = 100;
+    for attacker in Role::BOTH {
+        // A message of 204 bytes in two records: only the first is held.
+        let part = |len: usize| {
+            let mut bytes = vec![24, 0, 0, 200];
+            bytes.resize(len, 0);
+            Unit::post(&bytes)
+        };
+        let mut duel = Duel::connected(attacker, limited(attacker, limits));
+        duel.inject([part(100)]);
+        duel.assert_content();
+        assert_eq!(duel.victim().usage().buffered_bytes, 100);
+        duel.inject([Unit::post(&[0])]);
+        duel.assert_refused(Limit::BufferedBytes);
+        let mut duel = Duel::connected(attacker, limited(attacker, limits));
+        duel.inject([part(101)]);
+        duel.assert_refused(Limit::BufferedBytes);
+    }
 }

@@ -71,14 +71,14 @@ impl WaitCertificate {
     pub(super) fn on_certificate(
         mut self,
         message: &Certificate<'_>,
-        fx: &mut Effects,
+        fx: &mut Effects<'_>,
     ) -> Result<State, Error> {
         let client = &self.flow.client;
         let common = &client.config.common;
         let name = Some(client.name.clone());
         let kind = self.flow.server_type;
         let was_asked = |extension| client.offer.has(extension);
-        let peer = on_certificate(common, message, &[], name, kind, was_asked)?;
+        let peer = on_certificate(fx.budget, message, &[], name, kind, was_asked)?;
         ensure(!peer.is_empty(), Violation::EmptyServerCertificate)?;
         let spki = peer_key(&peer)?;
 
@@ -104,9 +104,13 @@ pub(crate) struct WaitVerdict {
 
 impl WaitVerdict {
     /// The verdict is there, or is to be taken by the configuration.
-    pub(super) fn on_verdict(mut self, answer: Answer, fx: &mut Effects) -> Result<State, Error> {
+    pub(super) fn on_verdict(
+        mut self,
+        answer: Answer,
+        fx: &mut Effects<'_>,
+    ) -> Result<State, Error> {
         let config = &self.flow.client.config;
-        judge(&config.common, &config.verifier, Side::Server, &self.peer, answer, fx.now)?;
+        judge(&config.common, &config.verifier, Side::Server, &self.peer, answer, fx)?;
 
         self.flow.summary.set_peer(self.peer);
 
@@ -159,7 +163,7 @@ impl WaitFinished {
     pub(super) fn on_finished(
         mut self,
         message: &Finished<'_>,
-        fx: &mut Effects,
+        fx: &mut Effects<'_>,
     ) -> Result<State, Error> {
         check_finished(&self.flow.transcript, &self.flow.server_traffic(), message)?;
 
@@ -202,7 +206,11 @@ impl WaitFinished {
 
 impl Request {
     /// Sends the certificate that suits the request, or none; says what is to be signed then.
-    fn answer(self, flow: &mut Flow, fx: &mut Effects) -> Result<Option<PendingSignature>, Error> {
+    fn answer(
+        self,
+        flow: &mut Flow,
+        fx: &mut Effects<'_>,
+    ) -> Result<Option<PendingSignature>, Error> {
         let config = flow.client.config.clone();
         let choice = choose_credential(&config.common, &config.credentials, &self.wishes);
         let credential = choice.as_ref().map(|(credential, ..)| &**credential);
@@ -223,7 +231,11 @@ pub(crate) struct WaitSignature {
 
 impl WaitSignature {
     /// The signature is there, or is to be made with our own key.
-    pub(super) fn on_signature(mut self, answer: Answer, fx: &mut Effects) -> Result<State, Error> {
+    pub(super) fn on_signature(
+        mut self,
+        answer: Answer,
+        fx: &mut Effects<'_>,
+    ) -> Result<State, Error> {
         let flow = &mut self.flow;
         let (common, transcript) = (&flow.client.config.common, &mut flow.transcript);
         self.signature.finish(common, transcript, &mut flow.summary, answer, fx)?;
@@ -234,7 +246,7 @@ impl WaitSignature {
 
 /// Sends Finished; application data goes both ways from here on. `server_hash` is the transcript up to the server's
 /// Finished, from which the application's secrets are derived (RFC 9846 §7.1).
-fn finish(mut flow: Flow, server_hash: &HashValue, fx: &mut Effects) -> Result<State, Error> {
+fn finish(mut flow: Flow, server_hash: &HashValue, fx: &mut Effects<'_>) -> Result<State, Error> {
     let traffic_secret = flow.client_traffic();
     let common = &flow.client.config.common;
     send_finished(common, &mut flow.transcript, &traffic_secret, fx)?;

@@ -83,7 +83,7 @@ pub(crate) fn start(
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
     alpn: Vec<Vec<u8>>,
-    fx: &mut Effects,
+    fx: &mut Effects<'_>,
 ) -> Result<State, Error> {
     let rng = &config.common.provider.rng;
     let mut random = [0; 32];
@@ -142,7 +142,7 @@ impl Client {
         first: &Offered,
         session: &Resumed,
         hello: &[u8],
-        fx: &mut Effects,
+        fx: &mut Effects<'_>,
     ) -> EarlyOffer {
         let suite = session.suite;
         let transcript = Transcript::new(suite.hash, hello).current();
@@ -258,7 +258,7 @@ impl WaitServerHello {
     pub(super) fn on_hello_retry_request(
         mut self,
         retry: &ServerHello<'_>,
-        fx: &mut Effects,
+        fx: &mut Effects<'_>,
     ) -> Result<State, Error> {
         ensure(self.retry.is_none(), Violation::SecondRetry)?;
         let suite = self.client.check_hello(retry)?;
@@ -305,7 +305,7 @@ impl WaitServerHello {
     pub(super) fn on_server_hello(
         self,
         hello: &ServerHello<'_>,
-        fx: &mut Effects,
+        fx: &mut Effects<'_>,
     ) -> Result<State, Error> {
         let suite = self.client.check_hello(hello)?;
         let share = match hello.key_share {
@@ -445,7 +445,7 @@ impl WaitEncryptedExtensions {
     pub(super) fn on_encrypted_extensions(
         mut self,
         message: &EncryptedExtensions<'_>,
-        fx: &mut Effects,
+        fx: &mut Effects<'_>,
     ) -> Result<State, Error> {
         let offer = &self.flow.client.offer;
         message.extensions.ensure_solicited(|kind| offer.has(kind))?;

@@ -58,7 +58,7 @@ pub(crate) enum State {
 
 impl State {
     /// The whole machine: one line for each legal (state, input) pair, and nothing else is legal.
-    pub(crate) fn step(self, input: Input<'_>, fx: &mut Effects) -> Result<Self, Error> {
+    pub(crate) fn step(self, input: Input<'_>, fx: &mut Effects<'_>) -> Result<Self, Error> {
         use Input::{Answer, Message as M};
         match (self, input) {
             (Self::WaitServerHello(s), M(Message::ServerHello(m))) if m.is_retry => {

@@ -55,7 +55,7 @@ impl Flow {
     pub(super) fn sign(
         self,
         signature: PendingSignature,
-        fx: &mut Effects,
+        fx: &mut Effects<'_>,
     ) -> Result<State, Error> {
         let ask = signature.must_ask(&self.config.common);
         let next = WaitSignature { flow: self, signature };
@@ -79,7 +79,11 @@ pub(crate) struct WaitSignature {
 
 impl WaitSignature {
     /// RFC 9846 §4.5.2: the signature is there, or is to be made with our own key.
-    pub(super) fn on_signature(mut self, answer: Answer, fx: &mut Effects) -> Result<State, Error> {
+    pub(super) fn on_signature(
+        mut self,
+        answer: Answer,
+        fx: &mut Effects<'_>,
+    ) -> Result<State, Error> {
         let flow = &mut self.flow;
         let (common, transcript) = (&flow.config.common, &mut flow.transcript);
         self.signature.finish(common, transcript, &mut flow.summary, answer, fx)?;
@@ -90,7 +94,7 @@ impl WaitSignature {
 
 impl Flow {
     /// RFC 9846 §4.5.3: the end of our flight; application data can be sent from here on.
-    pub(super) fn finish_flight(mut self, fx: &mut Effects) -> Result<State, Error> {
+    pub(super) fn finish_flight(mut self, fx: &mut Effects<'_>) -> Result<State, Error> {
         let common = &self.config.common;
         let traffic_secret = self.schedule.server_traffic(&self.hello_hash);
         send_finished(common, &mut self.transcript, &traffic_secret, fx)?;
@@ -118,7 +122,7 @@ impl Flow {
     fn grant_tickets(
         self,
         resumption: ResumptionSecret,
-        fx: &mut Effects,
+        fx: &mut Effects<'_>,
     ) -> Result<(Summary, Option<TicketIssuer>), Error> {
         // An external key needs no tickets: both sides have it already, and its owner decides how long.
         if !self.grant.usable
@@ -156,7 +160,7 @@ impl WaitEndOfEarlyData {
     pub(super) fn on_end_of_early_data(
         mut self,
         message: &EndOfEarlyData<'_>,
-        fx: &mut Effects,
+        fx: &mut Effects<'_>,
     ) -> Result<State, Error> {
         self.flow.transcript.add(message.raw);
         fx.push(Effect::ReadKey(self.flow.suite, self.flow.client_traffic()));
@@ -176,7 +180,7 @@ impl WaitCertificate {
     pub(super) fn on_certificate(
         mut self,
         message: &Certificate<'_>,
-        fx: &mut Effects,
+        fx: &mut Effects<'_>,
     ) -> Result<State, Error> {
         let config = self.flow.config.clone();
         let was_asked = |kind| match kind {
@@ -185,7 +189,7 @@ impl WaitCertificate {
             _ => false,
         };
         let kind = self.flow.client_type.unwrap_or(CertificateType::X509);
-        let peer = on_certificate(&config.common, message, &[], None, kind, was_asked)?;
+        let peer = on_certificate(fx.budget, message, &[], None, kind, was_asked)?;
         let verifier = match (&config.client_auth, peer.is_empty()) {
             (ClientAuth::Required(_), true) => return Err(Violation::NoClientCertificate.into()),
             (_, true) => {
@@ -228,9 +232,13 @@ pub(crate) struct WaitVerdict {
 
 impl WaitVerdict {
     /// The verdict is there, or is to be taken by the configuration.
-    pub(super) fn on_verdict(mut self, answer: Answer, fx: &mut Effects) -> Result<State, Error> {
+    pub(super) fn on_verdict(
+        mut self,
+        answer: Answer,
+        fx: &mut Effects<'_>,
+    ) -> Result<State, Error> {
         let common = &self.flow.config.common;
-        judge(common, &self.verifier, Side::Client, &self.peer, answer, fx.now)?;
+        judge(common, &self.verifier, Side::Client, &self.peer, answer, fx)?;
 
         self.flow.summary.set_peer(self.peer);
 
@@ -279,7 +287,7 @@ impl WaitFinished {
     pub(super) fn on_finished(
         mut self,
         message: &Finished<'_>,
-        fx: &mut Effects,
+        fx: &mut Effects<'_>,
     ) -> Result<State, Error> {
         let flow = &mut self.flow;
         check_finished(&flow.transcript, &flow.client_traffic(), message)?;

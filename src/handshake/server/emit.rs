@@ -38,7 +38,7 @@ pub(super) fn emit(
     flight: Flight,
     hello: &ClientHello<'_>,
     mut transcript: Transcript,
-    fx: &mut Effects,
+    fx: &mut Effects<'_>,
 ) -> Result<State, Error> {
     // Without a pre-shared key there has to be a certificate, before anything is said.
     let identity = match &flight.chosen {
@@ -60,7 +60,7 @@ fn send_hello(
     flight: &Flight,
     hello: &ClientHello<'_>,
     transcript: &mut Transcript,
-    fx: &mut Effects,
+    fx: &mut Effects<'_>,
 ) -> Result<HandshakeSecret, Error> {
     let Flight { config, parameters, chosen, .. } = flight;
     let common = &config.common;
@@ -120,7 +120,7 @@ fn send_parameters(
     (identity, client_type): (Option<&Identity>, Option<CertificateType>),
     schedule: HandshakeSecret,
     mut transcript: Transcript,
-    fx: &mut Effects,
+    fx: &mut Effects<'_>,
 ) -> Result<Flow, Error> {
     let hello_hash = transcript.current();
     let Flight { config, parameters, chosen, takes_early_data, policy, retried, .. } = flight;
@@ -178,7 +178,7 @@ impl Flow {
         credential: Arc<crate::credential::Credential>,
         scheme: crate::codepoints::SignatureScheme,
         wants: (bool, bool),
-        fx: &mut Effects,
+        fx: &mut Effects<'_>,
     ) -> Result<State, Error> {
         let common = &self.config.common;
         send_certificate(common, &mut self.transcript, &[], Some(&credential), wants, fx)?;
@@ -220,7 +220,7 @@ fn send_certificate_request(
     config: &ServerConfig,
     client_type: Option<CertificateType>,
     transcript: &mut Transcript,
-    fx: &mut Effects,
+    fx: &mut Effects<'_>,
 ) -> Result<(), Error> {
     let verifier = match &config.client_auth {
         ClientAuth::None | ClientAuth::OnRequest(_) => return Ok(()),

@@ -26,7 +26,7 @@ impl WaitClientHello {
     pub(super) fn on_client_hello(
         self,
         hello: &ClientHello<'_>,
-        fx: &mut Effects,
+        fx: &mut Effects<'_>,
     ) -> Result<State, Error> {
         check_hello(hello)?;
         fx.push(Effect::PeerHello);
@@ -49,7 +49,7 @@ pub(crate) struct WaitChoice {
 
 impl WaitChoice {
     /// The choice is there, or is to be taken from the configuration.
-    pub(super) fn on_choice(self, answer: Answer, fx: &mut Effects) -> Result<State, Error> {
+    pub(super) fn on_choice(self, answer: Answer, fx: &mut Effects<'_>) -> Result<State, Error> {
         let mut choice = match answer {
             Answer::Choose(choice) => choice,
             Answer::Refuse(alert) => return Err(Error::Refused(alert)),
@@ -71,7 +71,7 @@ fn proceed(
     config: Arc<ServerConfig>,
     choice: Choice,
     hello: &ClientHello<'_>,
-    fx: &mut Effects,
+    fx: &mut Effects<'_>,
 ) -> Result<State, Error> {
     if let (Some(cookie), Some(key)) = (hello.cookie, &config.cookie_key) {
         // A stateless server: what it knew of the first ClientHello is in the cookie.
@@ -90,7 +90,7 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    fn go_on(self, hello: &ClientHello<'_>, fx: &mut Effects) -> Result<State, Error> {
+    fn go_on(self, hello: &ClientHello<'_>, fx: &mut Effects<'_>) -> Result<State, Error> {
         let parameters = self.parameters(hello)?;
         if let Some(group) = parameters.group
             && hello.share_for(group).is_none()
@@ -124,7 +124,7 @@ impl Pending {
         hello: &ClientHello<'_>,
         parameters: Parameters,
         answer: Answer,
-        fx: &mut Effects,
+        fx: &mut Effects<'_>,
     ) -> Result<State, Error> {
         let config = &self.config;
         let terms = self.terms(hello, &parameters, fx);
@@ -158,7 +158,7 @@ impl Pending {
     }
 
     /// The client wanted a key to stand alone, which turned out to be none of ours: a full handshake, with a group.
-    fn without_psk(self, hello: &ClientHello<'_>, fx: &mut Effects) -> Result<State, Error> {
+    fn without_psk(self, hello: &ClientHello<'_>, fx: &mut Effects<'_>) -> Result<State, Error> {
         let Self { config, choice, retry } = &self;
         let parameters = Parameters::choose(config, choice, hello, retry.as_ref(), false)?;
         match parameters.group {
@@ -191,7 +191,7 @@ impl Pending {
         parameters: Parameters,
         chosen: Option<Chosen>,
         takes_early_data: bool,
-        fx: &mut Effects,
+        fx: &mut Effects<'_>,
     ) -> Result<State, Error> {
         let transcript = match self.transcript_before(hello)? {
             Some(mut transcript) => {
@@ -224,7 +224,7 @@ pub(crate) struct WaitPsk {
 }
 
 impl WaitPsk {
-    pub(super) fn on_psk(self, answer: Answer, fx: &mut Effects) -> Result<State, Error> {
+    pub(super) fn on_psk(self, answer: Answer, fx: &mut Effects<'_>) -> Result<State, Error> {
         let hello = self.hello.hello()?;
         let parameters = self.pending.parameters(&hello)?;
         self.pending.with_psk_answer(&hello, parameters, answer, fx)
@@ -239,7 +239,11 @@ pub(crate) struct WaitEarlyData {
 }
 
 impl WaitEarlyData {
-    pub(super) fn on_early_data(self, answer: Answer, fx: &mut Effects) -> Result<State, Error> {
+    pub(super) fn on_early_data(
+        self,
+        answer: Answer,
+        fx: &mut Effects<'_>,
+    ) -> Result<State, Error> {
         let hello = self.hello.hello()?;
         let parameters = self.pending.parameters(&hello)?;
         let takes = match answer {
@@ -274,7 +278,7 @@ fn ask_again(
     parameters: &Parameters,
     group: NamedGroup,
     hello: &ClientHello<'_>,
-    fx: &mut Effects,
+    fx: &mut Effects<'_>,
 ) -> Result<State, Error> {
     let Pending { config, choice, .. } = pending;
     let hash = parameters.suite.hash;
@@ -321,7 +325,7 @@ impl WaitSecondClientHello {
     pub(super) fn on_client_hello(
         self,
         hello: &ClientHello<'_>,
-        fx: &mut Effects,
+        fx: &mut Effects<'_>,
     ) -> Result<State, Error> {
         check_hello(hello)?;
         // RFC 9846 §4.3.2
@@ -333,7 +337,7 @@ impl WaitSecondClientHello {
     }
 
     /// Checks that only what may change has changed, and goes on.
-    fn take_up(self, hello: &ClientHello<'_>, fx: &mut Effects) -> Result<State, Error> {
+    fn take_up(self, hello: &ClientHello<'_>, fx: &mut Effects<'_>) -> Result<State, Error> {
         let Self { config, choice, retry } = self;
         let hash = retry.suite.hash;
         // RFC 9846 §4.2.2

@@ -67,7 +67,7 @@ pub(crate) enum State {
 
 impl State {
     /// The whole machine: one line for each legal (state, input) pair, and nothing else is legal.
-    pub(crate) fn step(self, input: Input<'_>, fx: &mut Effects) -> Result<Self, Error> {
+    pub(crate) fn step(self, input: Input<'_>, fx: &mut Effects<'_>) -> Result<Self, Error> {
         use Input::{Answer, Message as M};
         match (self, input) {
             (Self::WaitClientHello(s), M(Message::ClientHello(m))) => s.on_client_hello(&m, fx),
