@@ -118,12 +118,16 @@ fn the_report_tells_every_path() {
     let chain = [pki.leaf(), dead_end, pki.ica(), Der::from(vec![0]), old_root.clone()];
     let error = verify(&verifier, &chain, Purpose::Server, Some("example.com"), NOW).unwrap_err();
     assert_eq!(error.reason.code(), "expired");
-    let ends: Vec<_> =
-        error.report.attempts.iter().map(|a| (a.end.code(), a.reached_anchor)).collect();
-    assert_eq!(ends, [("unknown-issuer", false), ("expired", true)]);
-    assert_eq!(error.report.attempts[1].path, ["CN=server", "CN=Intermediate", "CN=Root"]);
-    let text = error.report.to_string();
-    assert!(text.contains("CN=Root (trust anchor)"), "{text}");
+    let report = &error.report;
+    let ends: Vec<_> = report.attempts.iter().map(|a| a.end.as_ref().unwrap().code()).collect();
+    assert_eq!(ends, ["unknown-issuer", "expired"]);
+    let path = |i: usize| report.attempts[i].path.iter().map(|p| &report.certificates[*p]);
+    let subjects: Vec<_> = path(1).map(|c| (c.subject.as_str(), c.is_anchor)).collect();
+    let expected = [("CN=server", false), ("CN=Intermediate", false), ("CN=Root", true)];
+    assert_eq!(subjects, expected);
+    assert_eq!(path(0).map(|c| c.position).collect::<Vec<_>>(), [Some(0), Some(1)]);
+    let text = report.to_string();
+    assert!(text.contains("CN=Root (trusted)"), "{text}");
     assert!(text.contains("certificate 4 of the chain cannot be used: it is not DER"), "{text}");
 }
 

@@ -1,4 +1,4 @@
-//! Why a certificate chain was not accepted: one reason that decided, and a report of everything that was tried.
+//! Why a certificate chain was not accepted: the reason that decided.
 //!
 //! Texts are for people: what happened, whose fault it is, and what would cure it. Programs match on
 //! [`CertificateReason`] or on [`CertificateReason::code`], which never changes. Names in here come from the peer's
@@ -10,6 +10,8 @@ use std::sync::Arc;
 use thiserror::Error as ThisError;
 
 use super::Limit;
+use super::report::CertificateReport;
+use super::when::{Date, Span};
 use crate::codepoints::Alert;
 
 /// Why the peer's chain was not accepted: the reason that decided, and a report of what was tried.
@@ -18,7 +20,7 @@ use crate::codepoints::Alert;
 pub struct CertificateError {
     /// What decided.
     pub reason: CertificateReason,
-    /// Which paths were tried, and where each ended.
+    /// How it came about.
     pub report: Arc<CertificateReport>,
 }
 
@@ -26,7 +28,8 @@ impl CertificateError {
     /// An error with a reason and nothing more to tell.
     #[must_use]
     pub fn new(reason: CertificateReason) -> Self {
-        Self { reason, report: Arc::default() }
+        let report = CertificateReport { reason: Some(reason.clone()), ..Default::default() };
+        Self { reason, report: Arc::new(report) }
     }
 
     /// The alert that the peer is owed.
@@ -39,56 +42,6 @@ impl CertificateError {
 impl From<CertificateReason> for CertificateError {
     fn from(reason: CertificateReason) -> Self {
         Self::new(reason)
-    }
-}
-
-/// Which paths were tried, and where each ended. `Display` writes it for people, one line a certificate.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CertificateReport {
-    /// Every path that came to an end, in the order in which they were tried.
-    pub attempts: Vec<PathAttempt>,
-    /// How many more paths there were for which the report had no room.
-    pub omitted: usize,
-    /// What else was noticed: certificates of the chain that could not be used, and faults of the leaf.
-    pub notes: Vec<String>,
-}
-
-/// One path from the peer's certificate upwards, and where it ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PathAttempt {
-    /// The subjects on the path, the peer's own certificate first.
-    pub path: Vec<String>,
-    /// Whether the last one is a trust anchor.
-    pub reached_anchor: bool,
-    /// What was wrong there.
-    pub end: CertificateReason,
-}
-
-impl PathAttempt {
-    /// A path, and what was wrong at its end.
-    #[must_use]
-    pub fn new(path: Vec<String>, reached_anchor: bool, end: CertificateReason) -> Self {
-        Self { path, reached_anchor, end }
-    }
-}
-
-impl fmt::Display for CertificateReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, attempt) in self.attempts.iter().enumerate() {
-            writeln!(f, "path {}:", number + 1)?;
-            for (depth, subject) in attempt.path.iter().enumerate() {
-                let last = depth + 1 == attempt.path.len();
-                let anchor = if last && attempt.reached_anchor { " (trust anchor)" } else { "" };
-                writeln!(f, "{:indent$}{subject}{anchor}", "", indent = 2 * (depth + 1))?;
-            }
-            writeln!(f, "  -> {}: {}", attempt.end.code(), attempt.end)?;
-        }
-        if self.omitted > 0 {
-            writeln!(f, "and {} more paths", self.omitted)?;
-        }
-        self.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))
     }
 }
 
@@ -323,6 +276,8 @@ impl CertificateReason {
     }
 
     /// A name for programs, which never changes: `expired`, `unknown-issuer`, …
+    ///
+    #[doc = include_str!("certificate_codes.md")]
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -367,63 +322,9 @@ impl fmt::Display for Names<'_> {
     }
 }
 
-/// The time from the second to the first, in the largest unit that leaves more than one.
-struct Span(i64, i64);
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0.saturating_sub(self.1);
-        let (count, unit) = match seconds {
-            ..=119 => (seconds, "second"),
-            120..=7_199 => (seconds / 60, "minute"),
-            7_200..=172_799 => (seconds / 3_600, "hour"),
-            _ => (seconds / 86_400, "day"),
-        };
-        write!(f, "{count} {unit}{}", if count == 1 { "" } else { "s" })
-    }
-}
-
-/// Seconds since 1970 as `2026-11-20 19:48:00 UTC`.
-struct Date(i64);
-
-impl fmt::Display for Date {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, second) = (self.0.div_euclid(86_400), self.0.rem_euclid(86_400));
-        // The proleptic Gregorian calendar in eras of 400 years, with years that begin in March.
-        let z = days.saturating_add(719_468);
-        let (era, day_of_era) = (z.div_euclid(146_097), z.rem_euclid(146_097));
-        let year_of_era =
-            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let m = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * m + 2) / 5 + 1;
-        let month = if m < 10 { m + 3 } else { m - 9 };
-        let year = year_of_era + era * 400 + i64::from(month <= 2);
-        let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-        write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dates_and_spans() {
-        assert_eq!(Date(0).to_string(), "1970-01-01 00:00:00 UTC");
-        assert_eq!(Date(1_709_208_000).to_string(), "2024-02-29 12:00:00 UTC");
-        assert_eq!(Date(253_402_300_799).to_string(), "9999-12-31 23:59:59 UTC");
-        assert_eq!(Date(-631_152_000).to_string(), "1950-01-01 00:00:00 UTC");
-        for (seconds, text) in [
-            (1, "1 second"),
-            (119, "119 seconds"),
-            (300, "5 minutes"),
-            (7_200, "2 hours"),
-            (3 * 86_400 + 5, "3 days"),
-        ] {
-            assert_eq!(Span(seconds, 0).to_string(), text);
-        }
-    }
 
     #[test]
     fn texts_say_what_to_do() {
@@ -445,23 +346,6 @@ mod tests {
         assert_eq!(name.to_string(), "the certificate is not for a; it is for DNS:b, DNS:c");
         let none = CertificateReason::NameMismatch { wanted: "a".into(), present: vec![] };
         assert!(none.to_string().contains("no subjectAltName"));
-    }
-
-    #[test]
-    fn a_report_reads_as_a_tree() {
-        let end =
-            CertificateReason::UnknownIssuer { certificate: "CN=b".into(), issuer: "CN=c".into() };
-        let report = CertificateReport {
-            attempts: vec![PathAttempt::new(vec!["CN=a".into(), "CN=b".into()], false, end)],
-            omitted: 2,
-            notes: vec!["certificate 3 was ignored".into()],
-        };
-        let text = report.to_string();
-        assert!(
-            text.starts_with("path 1:\n  CN=a\n    CN=b\n  -> unknown-issuer: no path"),
-            "{text}"
-        );
-        assert!(text.ends_with("and 2 more paths\nnote: certificate 3 was ignored\n"), "{text}");
     }
 
     #[test]

@@ -13,6 +13,8 @@
 
 mod certificate;
 mod limit;
+mod report;
+mod when;
 
 use std::fmt;
 
@@ -20,6 +22,8 @@ use thiserror::Error as ThisError;
 
 pub use self::certificate::*;
 pub use self::limit::Limit;
+pub use self::report::*;
+pub(crate) use self::when::{Date, Span};
 use crate::codepoints::{
     Alert, CertificateType, CipherSuiteId, NamedGroup, ProtocolVersion, SignatureScheme,
 };

@@ -31,6 +31,7 @@ struct Inner {
 }
 
 /// One anchor.
+#[derive(Clone)]
 pub(super) enum Anchor {
     /// A certificate, which parses.
     Certificate(CertificateDer<'static>),
@@ -106,6 +107,18 @@ impl TrustAnchors {
     #[must_use]
     pub fn mozilla() -> Self {
         Self::from_anchors(webpki_roots::TLS_SERVER_ROOTS.iter().cloned())
+    }
+
+    /// All of these, and `more`.
+    #[must_use]
+    pub fn with(&self, more: &Self) -> Self {
+        let mut inner = Inner { ignored: self.ignored() + more.ignored(), ..Inner::default() };
+        for anchor in self.inner.anchors.iter().chain(&more.inner.anchors) {
+            if let Some(subject) = anchor.subject() {
+                inner.add(directory::key(subject), anchor.clone());
+            }
+        }
+        Self { inner: Arc::new(inner) }
     }
 
     /// How many anchors there are.

@@ -13,16 +13,17 @@
 //! candidates and nothing else.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use pki_types::CertificateDer;
+use pki_types::{CertificateDer, ServerName};
 
 use super::anchor::Anchor;
 use super::certificate::Certificate;
 use super::constraint::{Names, Refusal, Subtrees};
-use super::report::{Rank, Report, Stage, dotted, subject};
+use super::report::{Case, Place, Rank, Record, Stage, dotted, subject};
 use super::{Evidence, Purpose, TrustAnchors, directory, step};
 use crate::crypto::Provider;
-use crate::error::{CertificateError, CertificateReason as Reason, Limit};
+use crate::error::{CertificateError, CertificateReason as Reason, CertificateReport, Limit};
 use crate::limits::Budget;
 
 /// What a search works with.
@@ -30,6 +31,8 @@ pub(super) struct Inputs<'a> {
     pub(super) provider: &'a Provider,
     pub(super) anchors: &'a TrustAnchors,
     pub(super) purpose: Purpose,
+    /// Whom the leaf had to be for, if anybody.
+    pub(super) name: Option<&'a ServerName<'a>>,
     pub(super) max_depth: usize,
     /// Seconds since 1970.
     pub(super) now: i64,
@@ -47,14 +50,14 @@ pub(super) struct Search<'a> {
     positions: Vec<usize>,
     /// Where the intermediates with this subject are, by [`directory::key`].
     by_subject: HashMap<Vec<u8>, Vec<usize>>,
-    /// What is wrong with the leaf by itself. It decides only once there is a path.
-    leaf_verdict: Result<(), Reason>,
+    /// What is wrong with the leaf by itself. The first decides, and only once there is a path.
+    faults: Vec<Reason>,
     /// The path so far: the leaf at the bottom.
     stack: Vec<Frame<'a>>,
     /// Signatures that were checked: of this certificate, by this key.
     checked: HashMap<(usize, &'a [u8]), bool>,
     budget: &'a mut Budget,
-    report: Report,
+    record: Record<'a>,
 }
 
 /// A certificate on the path, and who may have issued it.
@@ -88,27 +91,28 @@ enum Who<'a> {
 }
 
 /// What one step led to.
-pub(super) enum Progress {
+pub(super) enum Progress<'a> {
     /// There is more to try.
     Continue,
-    Done(Result<Found, CertificateError>),
+    Done(Result<Found<'a>, CertificateError>),
 }
 
 /// A path that is in order.
-pub(super) struct Found {
+pub(super) struct Found<'a> {
     /// Where its certificates are in the chain, the leaf first.
     pub(super) positions: Vec<usize>,
     /// The subject of the anchor.
     pub(super) anchor: Vec<u8>,
+    place: Place<'a>,
 }
 
 impl<'a> Search<'a> {
-    /// A search over `chain`, whose first certificate is `leaf`. What is wrong with the leaf alone is in `leaf_verdict`.
+    /// A search over `chain`, whose first certificate is `leaf`. What is wrong with the leaf alone is in `faults`.
     pub(super) fn new(
         inputs: Inputs<'a>,
         budget: &'a mut Budget,
         leaf: Certificate<'a>,
-        leaf_verdict: Result<(), Reason>,
+        faults: Vec<Reason>,
         intermediates: &'a [CertificateDer<'_>],
     ) -> Self {
         let mut this = Self {
@@ -116,11 +120,11 @@ impl<'a> Search<'a> {
             certificates: vec![leaf],
             positions: vec![0],
             by_subject: HashMap::new(),
-            leaf_verdict,
+            faults,
             stack: Vec::new(),
             checked: HashMap::new(),
             budget,
-            report: Report::default(),
+            record: Record::default(),
         };
         for (position, der) in intermediates.iter().enumerate() {
             match Certificate::parse(der) {
@@ -133,10 +137,7 @@ impl<'a> Search<'a> {
                 }
                 Ok(_) => {}
                 // RFC 9846 §4.5.1.2: there may be all sorts of extra certificates.
-                Err(what) => this.report.note(format!(
-                    "certificate {} of the chain cannot be used: {what}",
-                    position + 2
-                )),
+                Err(what) => this.record.unusable(position + 1, what),
             }
         }
         let first = this.frame(0);
@@ -144,8 +145,17 @@ impl<'a> Search<'a> {
         this
     }
 
+    /// Goes on until the search has ended.
+    pub(super) fn run(&mut self) -> Result<Found<'a>, CertificateError> {
+        loop {
+            if let Progress::Done(verdict) = self.step() {
+                return verdict;
+            }
+        }
+    }
+
     /// Considers one candidate. At most one signature is checked.
-    pub(super) fn step(&mut self) -> Progress {
+    pub(super) fn step(&mut self) -> Progress<'a> {
         let candidate = match self.stack.last_mut() {
             None => return self.give_up(),
             Some(frame) => frame.candidates.pop(),
@@ -164,7 +174,7 @@ impl<'a> Search<'a> {
     }
 
     /// The next candidate, for the certificate at the end of the path.
-    fn consider(&mut self, candidate: Candidate<'a>) -> Result<Progress, Limit> {
+    fn consider(&mut self, candidate: Candidate<'a>) -> Result<Progress<'a>, Limit> {
         self.budget.candidate()?;
         let Some(child) = self.end() else { return Ok(Progress::Continue) };
         if let Err(reason) = self.check_signature(child, &candidate.who)? {
@@ -187,13 +197,14 @@ impl<'a> Search<'a> {
             return Ok(Progress::Continue);
         }
         // The path is in order. If the leaf is not, no other path can help.
-        if let Err(reason) = self.leaf_verdict.clone() {
+        if let Some(reason) = self.faults.first().cloned() {
             self.fail(Stage::Leaf, Some(&candidate.who), reason);
             return Ok(self.give_up());
         }
         let path = self.stack.iter().filter_map(|f| self.positions.get(f.certificate));
         let anchor = self.subject_of(&candidate.who).to_vec();
-        Ok(Progress::Done(Ok(Found { positions: path.copied().collect(), anchor })))
+        let place = candidate.who.place();
+        Ok(Progress::Done(Ok(Found { positions: path.copied().collect(), anchor, place })))
     }
 
     /// The end of the path has no candidates left. If nobody even had the right name, that is where the path broke off.
@@ -397,18 +408,43 @@ impl<'a> Search<'a> {
 
     /// Remembers that the path, with this candidate on top, has failed.
     fn fail(&mut self, stage: Stage, who: Option<&Who<'a>>, reason: Reason) {
-        let on_path = self.stack.iter().filter_map(|f| self.certificates.get(f.certificate));
-        let mut path: Vec<String> = on_path.map(subject).collect();
-        path.extend(who.map(|who| directory::display(self.subject_of(who))));
-        self.report.add(Rank { stage, depth: self.stack.len() }, path, reason);
+        let path = self.path(who.map(Who::place));
+        self.record.fail(Rank { stage, depth: self.stack.len() }, path, reason);
     }
 
-    fn give_up(&mut self) -> Progress {
-        if let Err(reason) = &self.leaf_verdict
-            && !self.report.is_decided_by_leaf()
-        {
-            self.report.note(format!("besides, of the peer's certificate itself: {reason}"));
+    fn path(&self, top: Option<Place<'a>>) -> Vec<Place<'a>> {
+        self.stack.iter().map(|f| Place::Sent(f.certificate)).chain(top).collect()
+    }
+
+    fn give_up(&mut self) -> Progress<'a> {
+        let report = Arc::new(self.tell());
+        Progress::Done(Err(CertificateError { reason: self.record.reason(), report }))
+    }
+
+    /// How the search that has found this went, in words.
+    pub(super) fn explain(&mut self, found: &Found<'a>) -> CertificateReport {
+        let path = self.path(Some(found.place));
+        self.record.accept(path);
+        self.tell()
+    }
+
+    fn tell(&self) -> CertificateReport {
+        self.record.tell(&Case {
+            provider: self.inputs.provider,
+            certificates: &self.certificates,
+            positions: &self.positions,
+            inputs: &self.inputs,
+            faults: &self.faults,
+        })
+    }
+}
+
+impl<'a> Who<'a> {
+    fn place(&self) -> Place<'a> {
+        match self {
+            Self::Intermediate(i) => Place::Sent(*i),
+            Self::Anchor(c) => Place::Anchor(c.der),
+            Self::Key { subject, spki, .. } => Place::Key { subject, spki },
         }
-        Progress::Done(Err(std::mem::take(&mut self.report).into_error()))
     }
 }

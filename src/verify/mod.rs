@@ -3,7 +3,7 @@
 //! ```text
 //!   mod          the public face, and what credentials ask about their own certificates
 //!   anchor       whom we trust
-//!   chain        the search for a path; the budget counts what it costs; report tells how it went
+//!   chain        the search for a path; the budget counts what it costs; report tells how it went, hint what may cure it
 //!   step         the rules for one certificate       constraint   nameConstraints
 //!   raw_key      keys without certificates (RFC 7250)
 //!   name         whom a certificate is for           directory    distinguished names
@@ -19,22 +19,25 @@ mod chain;
 mod constraint;
 mod der;
 mod directory;
+mod hint;
 mod key;
 mod name;
 mod raw_key;
 mod report;
 mod step;
 
+use std::sync::Arc;
+
 use pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 
 pub use self::anchor::TrustAnchors;
 use self::certificate::Certificate;
-use self::chain::{Inputs, Progress, Search};
+use self::chain::{Inputs, Search};
 use self::key::KeyKind;
 use self::raw_key::RawKeys;
 use crate::codepoints::{CertificateType, SignatureScheme};
 use crate::crypto::Provider;
-use crate::error::{CertificateError, CertificateReason, Error, Misuse};
+use crate::error::{CertificateError, CertificateReason, CertificateReport, Error, Misuse};
 use crate::limits::Budget;
 
 /// What the peer's certificate must be good for.
@@ -247,31 +250,74 @@ impl Verifier {
         evidence: Evidence<'_>,
     ) -> Result<VerifiedPath<'a>, CertificateError> {
         budget.start_verdict();
-        let (leaf, intermediates) = chain
-            .split_first()
-            .ok_or(CertificateReason::Malformed { what: "there is no certificate" })?;
-        let (anchors, max_depth) = match &self.mode {
-            Mode::Anchors { anchors, max_depth } => (anchors, *max_depth),
-            Mode::AcceptAny => {
-                let certificates = chain.iter().map(|c| CertificateDer::from(c.as_ref())).collect();
-                return Ok(VerifiedPath { certificates, anchor: None });
-            }
+        let Mode::Anchors { anchors, max_depth } = &self.mode else {
+            let (certificates, anchor) = (chain.iter().map(borrow).collect(), None);
+            not_empty(chain)?;
+            return Ok(VerifiedPath { certificates, anchor });
         };
-        let leaf = parse(leaf)?;
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        let leaf_verdict = step::check_leaf(&leaf, purpose, now)
-            .and_then(|()| name.map_or(Ok(()), |name| step::check_name(&leaf, name)));
-        let inputs = Inputs { provider, anchors, purpose, max_depth, now, evidence };
-        let mut search = Search::new(inputs, budget, leaf, leaf_verdict, intermediates);
-        let found = loop {
-            if let Progress::Done(verdict) = search.step() {
-                break verdict?;
-            }
-        };
+        let max_depth = *max_depth;
+        let inputs = Inputs { provider, anchors, purpose, name, max_depth, now, evidence };
+        let found = search(inputs, budget, chain)?.run()?;
         let path = found.positions.iter().filter_map(|i| chain.get(*i));
-        let certificates = path.map(|c| CertificateDer::from(c.as_ref())).collect();
-        Ok(VerifiedPath { certificates, anchor: Some(found.anchor) })
+        Ok(VerifiedPath { certificates: path.map(borrow).collect(), anchor: Some(found.anchor) })
     }
+
+    /// Judges as [`Verifier::verify`] does, and tells how the verdict came about, whichever it is: every path that was
+    /// tried, what each certificate says of itself, what may cure a failure, and what will expire within 30 days.
+    ///
+    /// This formats everything that it met, so it is for people who want to know, not for every connection. A failed
+    /// `verify` has the same report in its error.
+    #[must_use]
+    pub fn explain(
+        &self,
+        provider: &Provider,
+        chain: &[CertificateDer<'_>],
+        purpose: Purpose,
+        name: Option<&ServerName<'_>>,
+        now: UnixTime,
+        evidence: Evidence<'_>,
+    ) -> CertificateReport {
+        let Mode::Anchors { anchors, max_depth } = &self.mode else {
+            let notes = vec!["this verifier accepts every certificate".to_owned()];
+            return CertificateReport { notes, ..Default::default() };
+        };
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let max_depth = *max_depth;
+        let inputs = Inputs { provider, anchors, purpose, name, max_depth, now, evidence };
+        let budget = &mut Budget::default();
+        let told = search(inputs, budget, chain).and_then(|mut search| {
+            let found = search.run()?;
+            Ok(search.explain(&found))
+        });
+        told.unwrap_or_else(|error| Arc::unwrap_or_clone(error.report))
+    }
+}
+
+/// A search from the first certificate of the chain.
+fn search<'a>(
+    inputs: Inputs<'a>,
+    budget: &'a mut Budget,
+    chain: &'a [CertificateDer<'_>],
+) -> Result<Search<'a>, CertificateError> {
+    let (leaf, intermediates) = not_empty(chain)?;
+    let leaf = parse(leaf)?;
+    let of_itself = step::check_leaf(&leaf, inputs.purpose, inputs.now).err();
+    let of_its_name = inputs.name.and_then(|name| step::check_name(&leaf, name).err());
+    let faults = of_itself.into_iter().chain(of_its_name).collect();
+    Ok(Search::new(inputs, budget, leaf, faults, intermediates))
+}
+
+/// The first certificate of a chain, and the others.
+fn not_empty<'a, 'b>(
+    chain: &'a [CertificateDer<'b>],
+) -> Result<(&'a CertificateDer<'b>, &'a [CertificateDer<'b>]), CertificateError> {
+    let none = CertificateReason::Malformed { what: "there is no certificate" };
+    chain.split_first().ok_or_else(|| none.into())
+}
+
+fn borrow<'a>(certificate: &'a CertificateDer<'_>) -> CertificateDer<'a> {
+    CertificateDer::from(certificate.as_ref())
 }
 
 /// RFC 9846 §4.5.1.2: whether the certificate's key may sign at all: no keyUsage, or one with digitalSignature. This
