@@ -213,7 +213,7 @@ impl Doctor<'_, '_, '_> {
         let (now, peer) = (self.report.now, self.peer);
         let is_old = |c: &&ReportedCertificate| c.validity.is_some_and(|(_, until)| until < now);
         let mut hints = Vec::new();
-        if path.len() > 1 && path.iter().all(|c| is_old(c)) {
+        if path.len() > 1 && path.iter().all(is_old) {
             hints.push(Hint::new(
                 "check-clock",
                 format!(

@@ -26,6 +26,7 @@ use crate::pump::{Event, Lane, source};
 use crate::report::{early_data, name_text, negotiated, printable, rows, say, table};
 use crate::session::SessionFile;
 use crate::target::{dial, split_target};
+use crate::verdict;
 
 /// The options of `sealwire connect`.
 #[derive(Debug, Args)]
@@ -145,7 +146,7 @@ impl Report {
                 "verified": false,
                 "code": error.reason.code(),
                 "reason": printable(&error.reason.to_string()),
-                "report": error.report.to_string(),
+                "report": verdict::json(&error.report),
             }),
         });
         let certificates: Option<Vec<_>> =

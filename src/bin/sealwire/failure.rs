@@ -3,12 +3,14 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use sealwire::codepoints::Alert;
-use sealwire::{CertificateError, CertificateReason, Error, Misuse};
+use sealwire::{CertificateError, CertificateReason, CertificateReport, Error, Misuse};
 use serde_json::{Value, json};
 
 use crate::report::printable;
+use crate::verdict;
 
 /// The exit status. `sealwire --help` lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,13 +48,13 @@ pub(crate) struct Failure {
     pub(crate) status: Status,
     what: String,
     hint: Option<&'static str>,
-    /// More lines, for people who want to know.
-    details: Option<String>,
+    /// Which paths were tried, if it is about a certificate.
+    report: Option<Arc<CertificateReport>>,
 }
 
 impl Failure {
     pub(crate) fn new(status: Status, what: impl Into<String>) -> Self {
-        Self { status, what: what.into(), hint: None, details: None }
+        Self { status, what: what.into(), hint: None, report: None }
     }
 
     pub(crate) fn usage(what: impl Into<String>) -> Self {
@@ -103,8 +105,8 @@ impl Failure {
 
     pub(crate) fn print(&self) {
         let mut text = format!("error: {}\n", self.what);
-        for line in self.details.iter().flat_map(|d| d.lines()) {
-            text.push_str(&format!("  {}\n", printable(line)));
+        if let Some(report) = &self.report {
+            text.push_str(&format!("\n{}", verdict::tree(report, &io::stderr())));
         }
         if let Some(hint) = self.hint {
             text.push_str(&format!("hint: {hint}\n"));
@@ -115,7 +117,7 @@ impl Failure {
     pub(crate) fn json(&self) -> Value {
         json!({
             "message": self.what,
-            "details": self.details,
+            "details": self.report.as_ref().map(|report| report.to_string()),
             "hint": self.hint,
             "status": self.status.code(),
         })
@@ -164,7 +166,7 @@ impl From<&CertificateError> for Failure {
     fn from(error: &CertificateError) -> Self {
         Self {
             hint: reason_hint(&error.reason),
-            details: Some(error.report.to_string()).filter(|report| !report.is_empty()),
+            report: Some(error.report.clone()).filter(|report| !report.certificates.is_empty()),
             ..Self::new(
                 Status::NotVerified,
                 format!("the peer's certificate was not accepted: {}", error.reason),

@@ -1,0 +1,147 @@
+//! `sealwire verify`: judges a certificate chain from a file, and tells how the verdict came about.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use sealwire::pki_types::pem::PemObject;
+use sealwire::pki_types::{CertificateDer, ServerName, UnixTime};
+use sealwire::{CertificateReport, Evidence, Purpose, TrustAnchors, Verifier};
+
+use crate::failure::{Failure, Status};
+use crate::moment;
+use crate::options::{provider, read, system_anchors};
+use crate::report::print_line;
+use crate::verdict;
+
+/// The options of `sealwire verify`.
+#[derive(Debug, Args)]
+#[command(after_long_help = JSON)]
+pub(crate) struct Options {
+    /// The certificates that the peer sends, as PEM, its own first; - is standard input
+    #[arg(value_name = "CHAIN.pem")]
+    chain: PathBuf,
+    /// Trust the root certificates in this PEM file; may be given repeatedly, and with --system and --mozilla
+    #[arg(long, value_name = "FILE")]
+    ca: Vec<PathBuf>,
+    /// Trust the system's root certificates, as is done when nothing else is named
+    #[arg(long)]
+    system: bool,
+    /// Trust Mozilla's root certificates, which are compiled in
+    #[arg(long)]
+    mozilla: bool,
+    /// The host name or address that the certificate has to be for
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// The certificate is a client's, not a server's
+    #[arg(long)]
+    client: bool,
+    /// Judge as if it were this time: 2026-11-25T10:00:00Z, or seconds since 1970
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
+    time: Option<u64>,
+    /// Say everything in one JSON object; --help describes it
+    #[arg(long)]
+    json: bool,
+}
+
+/// What programs can rely on.
+const JSON: &str = "\
+The object of --json:
+  verified      whether a path was accepted; the exit status is 0 only then, and 4 if not
+  code, reason  why not, for programs and for people; null if it was
+  name, time    what was asked: a name or null, and when
+  certificates  those on the paths: subject, issuer, serial, sha256, subject_key_id, authority_key_id, key, signed_with,
+                not_before, not_after, names, issuer_addresses, is_ca, is_anchor, position (in the chain, from 0, or null)
+  paths         each that was tried, in order: certificates (places in the list above, the peer's own first), code and
+                reason of its end, or null if it was accepted, and at, the place on it that is at fault; if that is its
+                length, the next issuer is missing
+  omitted       how many more paths there were
+  faults        what is wrong with the peer's own certificate, whatever the path: code and reason of each
+  notes         what else was noticed, for people
+  hints         what may cure it, and what expires within 30 days: code and text of each
+Absent values are null. Codes never change; the documentation of CertificateReason::code lists them.";
+
+/// Runs it.
+pub(crate) fn run(options: &Options) -> Result<(), Status> {
+    match judge(options) {
+        Ok(report) => {
+            let told = match options.json {
+                true => print_line(&format!("{:#}", verdict::json(&report))),
+                false => print_line(verdict::told(&report, &io::stdout()).trim_end()),
+            };
+            let told = told.map_err(|e| Failure::io("cannot write to standard output", &e));
+            told.map_err(|failure| fail(&failure))?;
+            if report.is_accepted() { Ok(()) } else { Err(Status::NotVerified) }
+        }
+        Err(failure) => Err(fail(&failure)),
+    }
+}
+
+fn fail(failure: &Failure) -> Status {
+    failure.print();
+    failure.status
+}
+
+fn judge(options: &Options) -> Result<CertificateReport, Failure> {
+    let chain = chain(&options.chain)?;
+    let name = options.name.clone().map(|name| {
+        let parsed = ServerName::try_from(name.clone());
+        parsed
+            .map_err(|_| Failure::usage(format!("{name:?} is neither a host name nor an address")))
+    });
+    let name = name.transpose()?;
+    let verifier = Verifier::new(anchors(options)?);
+    let now = options.time.map(|time| UnixTime::since_unix_epoch(Duration::from_secs(time)));
+    let now = now.unwrap_or_else(UnixTime::now);
+    let purpose = if options.client { Purpose::Client } else { Purpose::Server };
+    let evidence = Evidence::default();
+    Ok(verifier.explain(&provider(), &chain, purpose, name.as_ref(), now, evidence))
+}
+
+/// Everybody who is named; the system's if nobody is.
+fn anchors(options: &Options) -> Result<TrustAnchors, Failure> {
+    let mut all = Vec::new();
+    for path in &options.ca {
+        all.extend(certificates(path, &read(path)?)?);
+    }
+    let own = TrustAnchors::from_certificates(all);
+    if own.is_empty() && !options.ca.is_empty() {
+        return Err(Failure::usage("none of the certificates that --ca names can be used"));
+    }
+    let mut sets = vec![own];
+    if options.mozilla {
+        sets.push(TrustAnchors::mozilla());
+    }
+    if options.system || (options.ca.is_empty() && !options.mozilla) {
+        sets.push(system_anchors()?);
+    }
+    Ok(sets.into_iter().reduce(|all, more| all.with(&more)).unwrap_or_default())
+}
+
+fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
+    let bytes = if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        let got = io::stdin().lock().read_to_end(&mut bytes);
+        got.map_err(|e| Failure::io("cannot read standard input", &e))?;
+        bytes
+    } else {
+        read(path)?
+    };
+    certificates(path, &bytes)
+}
+
+/// The certificates in PEM text, or the one that these bytes are.
+fn certificates(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, Failure> {
+    // A SEQUENCE, as no text begins.
+    if bytes.starts_with(&[0x30, 0x82]) {
+        return Ok(vec![CertificateDer::from(bytes.to_vec())]);
+    }
+    let bad = |what: &str| Failure::usage(format!("{}: {what}", path.display()));
+    let all = CertificateDer::pem_slice_iter(bytes).collect::<Result<Vec<_>, _>>();
+    let all = all.map_err(|error| bad(&format!("this is not PEM: {error}")))?;
+    if all.is_empty() {
+        return Err(bad("there is no certificate in it"));
+    }
+    Ok(all)
+}
