@@ -141,6 +141,14 @@ impl Writer {
         self.bytes.extend(v.to_be_bytes());
     }
 
+    /// A length of three bytes.
+    pub(crate) fn u24(&mut self, v: usize) {
+        match u32::try_from(v).map(u32::to_be_bytes) {
+            Ok([0, rest @ ..]) => self.bytes.extend(rest),
+            _ => self.overflow = true,
+        }
+    }
+
     pub(crate) fn u32(&mut self, v: u32) {
         self.bytes.extend(v.to_be_bytes());
     }

@@ -86,6 +86,15 @@ open_enum! {
 }
 
 open_enum! {
+    /// A way to compress certificates (RFC 8879 §3).
+    CertificateCompressionAlgorithm: u16 {
+        zlib = 1,
+        brotli = 2,
+        zstd = 3,
+    }
+}
+
+open_enum! {
     /// A cipher suite (RFC 9846 Appendix B.4).
     CipherSuiteId: u16 {
         TLS_AES_128_GCM_SHA256 = 0x1301,

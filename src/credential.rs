@@ -2,12 +2,13 @@
 //! what goes along.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use pki_types::pem::PemObject;
 use pki_types::{CertificateDer, PrivateKeyDer, ServerName, SubjectPublicKeyInfoDer};
 
-use crate::codepoints::{CertificateType, SignatureScheme};
+use crate::codepoints::{CertificateCompressionAlgorithm, CertificateType, SignatureScheme};
+use crate::compress::CertificateCompression;
 use crate::crypto::{Provider, SigningKey};
 use crate::error::{Error, Misuse};
 use crate::verify;
@@ -20,6 +21,44 @@ pub struct Credential {
     key: Key,
     ocsp: Option<Vec<u8>>,
     scts: Option<Vec<Vec<u8>>>,
+    compressed: CompressedForms,
+}
+
+/// What the chain compresses to: Certificate messages, by algorithm and by what was compressed. As many as there are
+/// algorithms and kinds of peers, and at most [`CompressedForms::MAX`].
+#[derive(Default)]
+pub(crate) struct CompressedForms(Mutex<Vec<CompressedForm>>);
+
+/// The algorithm, what was compressed, and to what.
+type CompressedForm = (CertificateCompressionAlgorithm, Vec<u8>, Vec<u8>);
+
+impl CompressedForms {
+    const MAX: usize = 12;
+
+    /// What `body` compresses to with `algorithm`: known from last time, or made now.
+    pub(crate) fn get(
+        &self,
+        algorithm: &dyn CertificateCompression,
+        body: &[u8],
+    ) -> Option<Vec<u8>> {
+        let number = algorithm.algorithm();
+        let known = {
+            let forms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let form = forms.iter().find(|(a, from, _)| *a == number && from == body);
+            form.map(|(.., to)| to.clone())
+        };
+        if known.is_some() {
+            return known;
+        }
+        // Not under the lock: this may take milliseconds.
+        let made = algorithm.compress(body)?;
+        let mut forms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if forms.len() >= Self::MAX {
+            forms.remove(0);
+        }
+        forms.push((number, body.to_vec(), made.clone()));
+        Some(made)
+    }
 }
 
 /// Where signatures come from.
@@ -47,7 +86,14 @@ impl Credential {
         if spki != key.spki() {
             return Err(Misuse::Credential.into());
         }
-        Ok(Self { chain, raw_public_key: None, key: Key::Local(key), ocsp: None, scts: None })
+        Ok(Self {
+            chain,
+            raw_public_key: None,
+            key: Key::Local(key),
+            ocsp: None,
+            scts: None,
+            compressed: CompressedForms::default(),
+        })
     }
 
     /// A key without a certificate (RFC 7250): PKCS#8, SEC1 or PKCS#1. It is shown to peers that accept raw public keys,
@@ -58,7 +104,14 @@ impl Credential {
     pub fn raw_public_key(provider: &Provider, key: &PrivateKeyDer<'_>) -> Result<Self, Error> {
         let key = (provider.load_key)(key).map_err(|_| Misuse::PrivateKey)?;
         let raw_public_key = Some(SubjectPublicKeyInfoDer::from(key.spki().to_vec()));
-        Ok(Self { chain: Vec::new(), raw_public_key, key: Key::Local(key), ocsp: None, scts: None })
+        Ok(Self {
+            chain: Vec::new(),
+            raw_public_key,
+            key: Key::Local(key),
+            ocsp: None,
+            scts: None,
+            compressed: CompressedForms::default(),
+        })
     }
 
     /// The same with the private key elsewhere, as with [`Credential::external`].
@@ -72,7 +125,14 @@ impl Credential {
         verify::check_raw_public_key(&key).map_err(|_| Misuse::Credential)?;
         let schemes = fitting(&key, schemes)?;
         let (chain, raw_public_key) = (Vec::new(), Some(key));
-        Ok(Self { chain, raw_public_key, key: Key::External(schemes), ocsp: None, scts: None })
+        Ok(Self {
+            chain,
+            raw_public_key,
+            key: Key::External(schemes),
+            ocsp: None,
+            scts: None,
+            compressed: CompressedForms::default(),
+        })
     }
 
     /// The same from PEM: all certificates of `chain`, leaf first, and the first private key of `key`.
@@ -98,7 +158,14 @@ impl Credential {
         let leaf = chain.first().ok_or(Misuse::Credential)?;
         let spki = verify::subject_public_key_info(leaf).map_err(|_| Misuse::Credential)?;
         let key = Key::External(fitting(spki, schemes)?);
-        Ok(Self { chain, raw_public_key: None, key, ocsp: None, scts: None })
+        Ok(Self {
+            chain,
+            raw_public_key: None,
+            key,
+            ocsp: None,
+            scts: None,
+            compressed: CompressedForms::default(),
+        })
     }
 
     /// An OCSP response (DER) to staple for peers that ask (RFC 9846 §4.5.1.1). Empty means none.
@@ -184,6 +251,10 @@ impl Credential {
 
     pub(crate) fn key(&self) -> &Key {
         &self.key
+    }
+
+    pub(crate) fn compressed(&self) -> &CompressedForms {
+        &self.compressed
     }
 
     pub(crate) fn ocsp(&self) -> Option<&[u8]> {

@@ -3,6 +3,7 @@
 pub mod adapter;
 mod codec;
 pub mod codepoints;
+pub mod compress;
 mod config;
 mod connection;
 mod credential;

@@ -16,7 +16,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("0 numbers and key material", &["codepoints", "secret"]),
     ("0 errors, which carry code points", &["error"]),
     ("0 bytes and budgets, which fail with an error", &["codec", "limits"]),
-    ("1 messages, primitives, output", &["message", "crypto", "output", "key_log"]),
+    ("1 messages, primitives, output", &["message", "crypto", "output", "key_log", "compress"]),
     ("2 pure parts", &["transcript", "key_schedule", "verify"]),
     ("2 credentials, which look into certificates", &["credential"]),
     ("3 parts of a configuration", &["psk", "replay", "retry", "session"]),

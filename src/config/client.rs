@@ -10,6 +10,7 @@ use super::{
 };
 use crate::codec::Writer;
 use crate::codepoints::{CertificateType, CipherSuiteId, NamedGroup, SignatureScheme};
+use crate::compress::CertificateCompression;
 use crate::credential::Credential;
 use crate::crypto::Provider;
 use crate::error::{Error, Misuse};

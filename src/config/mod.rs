@@ -10,7 +10,10 @@ use std::sync::Arc;
 
 pub use self::client::ClientConfig;
 pub use self::server::{ServerConfig, ServerNamePolicy};
-use crate::codepoints::{CipherSuiteId, NamedGroup, SignatureScheme};
+use crate::codepoints::{
+    CertificateCompressionAlgorithm, CipherSuiteId, NamedGroup, SignatureScheme,
+};
+use crate::compress::CertificateCompression;
 use crate::crypto::{CipherSuite, KeyExchange, Provider};
 use crate::error::{Error, Misuse};
 use crate::key_log::KeyLog;
@@ -97,6 +100,7 @@ pub(crate) struct Common {
     pub(crate) external_psks: Vec<Arc<ExternalPsk>>,
     pub(crate) psk_policy: PskPolicy,
     pub(crate) danger_psk_ke: bool,
+    pub(crate) certificate_compression: Vec<Arc<dyn CertificateCompression>>,
     #[cfg(feature = "test-support")]
     pub(crate) message_hook: Option<crate::crypto::deterministic::MessageHook>,
 }
@@ -124,6 +128,7 @@ impl Common {
             external_psks: Vec::new(),
             psk_policy: PskPolicy::default(),
             danger_psk_ke: false,
+            certificate_compression: Vec::new(),
             #[cfg(feature = "test-support")]
             message_hook: None,
             provider,
@@ -133,6 +138,16 @@ impl Common {
     /// The implementation of a group that this configuration allows.
     pub(crate) fn group(&self, id: NamedGroup) -> Option<&'static dyn KeyExchange> {
         self.groups.contains(&id).then(|| self.provider.group(id)).flatten()
+    }
+
+    /// Whether we have said that the peer may compress its certificates.
+    pub(crate) fn takes_compressed(&self) -> bool {
+        !self.certificate_compression.is_empty()
+    }
+
+    /// What the peer's certificates may be compressed with.
+    pub(crate) fn compression_algorithms(&self) -> Vec<CertificateCompressionAlgorithm> {
+        self.certificate_compression.iter().map(|c| c.algorithm()).collect()
     }
 
     /// A handshake message as it is hashed and sent: unchanged, unless a test breaks a rule here.
@@ -262,6 +277,25 @@ macro_rules! common_setters {
         pub fn with_danger_psk_without_key_exchange(mut self) -> Self {
             self.common.danger_psk_ke = true;
             self
+        }
+
+        /// Compresses our certificates with the first of these that the peer takes, and takes them of the peer
+        /// (RFC 8879). Without, which is the default, certificates are not compressed.
+        ///
+        /// # Errors
+        /// [`Misuse::Config`] if there are more than 127, or two of one algorithm.
+        pub fn with_certificate_compression(
+            mut self,
+            algorithms: Vec<Arc<dyn CertificateCompression>>,
+        ) -> Result<Self, Error> {
+            let mut numbers: Vec<_> = algorithms.iter().map(|a| a.algorithm()).collect();
+            numbers.sort_unstable();
+            numbers.dedup();
+            if algorithms.len() > 127 || numbers.len() != algorithms.len() {
+                return Err(Misuse::Config("at most 127 compression algorithms, each once").into());
+            }
+            self.common.certificate_compression = algorithms;
+            Ok(self)
         }
 
         /// Rewrites every handshake message before it is hashed and sent. Tests break rules with it.

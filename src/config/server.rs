@@ -8,6 +8,7 @@ use super::{
 };
 use crate::codec::Writer;
 use crate::codepoints::{CipherSuiteId, NamedGroup, SignatureScheme};
+use crate::compress::CertificateCompression;
 use crate::credential::Credential;
 use crate::crypto::Provider;
 use crate::error::{Error, Misuse};

@@ -196,6 +196,11 @@ violations! {
     /// RFC 9846 §4.5.1.1
     BadStatus => bad_certificate_status_response, "CertificateStatus is of another type than ocsp";
 
+    /// RFC 8879 §4
+    UnofferedCompression => illegal_parameter, "certificate is compressed with an algorithm that we did not offer";
+    /// RFC 8879 §4
+    BadCompression => bad_certificate, "compressed certificate does not decompress to what it says";
+
     /// RFC 9846 §4.7.1
     TooMuchEarlyData => unexpected_message, "more early data than the ticket allows";
 

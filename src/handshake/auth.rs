@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer};
 
+use super::compression::compress;
 use super::{Effect, Effects, Summary, ensure};
-use crate::codepoints::{CertificateType, ExtensionType, SignatureScheme};
+use crate::codepoints::{
+    CertificateCompressionAlgorithm, CertificateType, ExtensionType, SignatureScheme,
+};
 use crate::config::{Common, ServerConfig};
 use crate::credential::{Credential, Key};
 use crate::crypto::HashValue;
@@ -14,8 +17,9 @@ use crate::error::{CertificateError, Error, Misuse, Violation};
 use crate::key_schedule::finished_mac;
 use crate::limits::Budget;
 use crate::message::{
-    Certificate, CertificateVerify, EntryExtensions, Finished, write_certificate,
-    write_certificate_request, write_certificate_verify, write_finished,
+    Certificate, CertificateRequest, CertificateVerify, ClientHello, EntryExtensions, Finished,
+    RequestFields, write_certificate, write_certificate_request, write_certificate_verify,
+    write_finished,
 };
 use crate::secret::{Secret, constant_time_eq};
 use crate::transcript::Transcript;
@@ -69,14 +73,15 @@ pub(crate) fn certificate_request(
         Some(anchors) if config.send_authorities && chains => anchors.subjects(),
         _ => Vec::new(),
     };
-    write_certificate_request(
+    write_certificate_request(&RequestFields {
         context,
-        &common.schemes,
-        &common.certificate_schemes,
-        &authorities,
-        config.request_status && chains,
-        config.request_scts && chains,
-    )
+        schemes: &common.schemes,
+        certificate_schemes: &common.certificate_schemes,
+        authorities: &authorities,
+        wants_status: config.request_status && chains,
+        wants_scts: config.request_scts && chains,
+        compression: common.compression_algorithms(),
+    })
 }
 
 /// Checks a Certificate message of the peer against the handshake, and takes out what there is to judge. `kind` is the
@@ -258,22 +263,43 @@ pub(crate) fn choose_credential(
     Some((credential.clone(), scheme, named))
 }
 
+/// What the peer takes along with a certificate.
+pub(crate) struct Along {
+    status: bool,
+    scts: bool,
+    /// RFC 8879 §3: how it may be compressed.
+    compression: Vec<CertificateCompressionAlgorithm>,
+}
+
+impl Along {
+    pub(crate) fn of_hello(hello: &ClientHello<'_>) -> Self {
+        let compression = hello.compression.iter().map(CertificateCompressionAlgorithm).collect();
+        Self { status: hello.wants_status, scts: hello.wants_scts, compression }
+    }
+
+    pub(crate) fn of_request(request: &CertificateRequest<'_>) -> Self {
+        let compression = request.compression.iter().map(CertificateCompressionAlgorithm).collect();
+        Self { status: request.wants_status, scts: request.wants_scts, compression }
+    }
+}
+
 /// Sends our Certificate: of `credential`, or none (which only a client may).
 pub(crate) fn send_certificate(
     common: &Common,
     transcript: &mut Transcript,
     context: &[u8],
     credential: Option<&Credential>,
-    (wants_status, wants_scts): (bool, bool),
+    along: &Along,
     fx: &mut Effects<'_>,
 ) -> Result<(), Error> {
     let message = match credential {
         Some(credential) => {
             let leaf = EntryExtensions {
-                ocsp: credential.ocsp().filter(|_| wants_status),
-                scts: credential.scts().filter(|_| wants_scts),
+                ocsp: credential.ocsp().filter(|_| along.status),
+                scts: credential.scts().filter(|_| along.scts),
             };
-            write_certificate(context, credential.entries(), leaf)?
+            let message = write_certificate(context, credential.entries(), leaf)?;
+            compress(common, credential, message, &along.compression)?
         }
         None => write_certificate(context, std::iter::empty(), EntryExtensions::default())?,
     };

@@ -5,6 +5,7 @@
 
 pub(crate) mod auth;
 pub(crate) mod client;
+pub(crate) mod compression;
 pub(crate) mod post;
 pub(crate) mod post_auth;
 pub(crate) mod psk;

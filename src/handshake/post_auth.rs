@@ -19,11 +19,12 @@ use crate::config::{ClientAuth, ClientConfig, Common, ServerConfig};
 use crate::decision::{Answer, PeerCertificates, Question};
 use crate::error::{Error, Misuse, Violation};
 use crate::handshake::auth::{
-    PendingSignature, Side, Wishes, certificate_request, check_finished, choose_credential, judge,
-    on_certificate, on_certificate_verify, peer_key, send_certificate, send_finished,
+    Along, PendingSignature, Side, Wishes, certificate_request, check_finished, choose_credential,
+    judge, on_certificate, on_certificate_verify, peer_key, send_certificate, send_finished,
 };
+use crate::handshake::compression::decompress;
 use crate::handshake::{Effect, Effects, Summary};
-use crate::message::{CertificateRequest, Message};
+use crate::message::{Certificate, CertificateRequest, Message};
 use crate::secret::Secret;
 use crate::transcript::Transcript;
 use crate::verify::Verifier;
@@ -40,7 +41,9 @@ impl PostAuth {
         match self {
             Self::Client(_) => matches!(message, Message::CertificateRequest(_)),
             Self::Server(asking) => {
-                asking.is_under_way() || matches!(message, Message::Certificate(_))
+                let begins =
+                    matches!(message, Message::Certificate(_) | Message::CompressedCertificate(_));
+                begins || asking.is_under_way()
             }
         }
     }
@@ -136,8 +139,8 @@ impl Answering {
         let mut transcript = self.transcript.fork();
         transcript.add(request.raw);
         let credential = choice.as_ref().map(|(credential, ..)| &**credential);
-        let wants = (request.wants_status, request.wants_scts);
-        send_certificate(common, &mut transcript, request.context, credential, wants, fx)?;
+        let along = Along::of_request(request);
+        send_certificate(common, &mut transcript, request.context, credential, &along, fx)?;
         let Some((credential, scheme, _)) = choice else {
             return send_finished(common, &mut transcript, client_secret, fx);
         };
@@ -240,37 +243,13 @@ impl Asking {
         let common: &Common = &config.common;
         match (std::mem::replace(&mut self.progress, Progress::Idle), message) {
             (Progress::Idle, Message::Certificate(certificate)) => {
-                // RFC 9846 §4.5.1: the answer names its request, which is answered once.
-                let at = self.open.iter().position(|(context, _)| context == certificate.context);
-                let (context, request) = match at {
-                    Some(at) => self.open.swap_remove(at),
-                    None => return Err(Violation::CertificateContext.into()),
-                };
-                let was_asked = |kind| match kind {
-                    ExtensionType::status_request => config.request_status,
-                    ExtensionType::signed_certificate_timestamp => config.request_scts,
-                    _ => false,
-                };
-                let kind = self.kind;
-                let peer = on_certificate(fx.budget, certificate, &context, None, kind, was_asked)?;
-                let spki = peer_key(&peer)?;
-                let verifier = config.client_auth.verifier().ok_or(Misuse::NoPostHandshakeAuth)?;
-
-                let mut transcript = self.transcript.fork();
-                transcript.add(&request);
-                transcript.add(certificate.raw);
-                if peer.is_empty() {
-                    self.progress = Progress::WaitFinished { transcript, who: None };
-                    return Ok(());
-                }
-                let shown = Shown { transcript, verifier: verifier.clone(), peer, spki };
-                let question = Question::Verdict(shown.peer.clone());
-                self.progress = Progress::WaitVerdict(Box::new(shown));
-                if common.ask.verdict {
-                    fx.push(Effect::Ask(question));
-                    return Ok(());
-                }
-                self.on_verdict(Answer::UseConfig, fx)
+                self.on_certificate(certificate, fx)
+            }
+            (Progress::Idle, Message::CompressedCertificate(compressed))
+                if common.takes_compressed() =>
+            {
+                let body = decompress(common, compressed)?;
+                self.on_certificate(&Certificate::read(compressed.raw, &body)?, fx)
             }
             (Progress::WaitCertificateVerify(shown), Message::CertificateVerify(proof)) => {
                 let Shown { mut transcript, peer, spki, .. } = *shown;
@@ -293,6 +272,46 @@ impl Asking {
             }
             (progress, other) => Err(Error::unexpected(progress.name(), other.name())),
         }
+    }
+
+    fn on_certificate(
+        &mut self,
+        certificate: &Certificate<'_>,
+        fx: &mut Effects<'_>,
+    ) -> Result<(), Error> {
+        let config = self.config.clone();
+        let common = &config.common;
+        // RFC 9846 §4.5.1: the answer names its request, which is answered once.
+        let at = self.open.iter().position(|(context, _)| context == certificate.context);
+        let (context, request) = match at {
+            Some(at) => self.open.swap_remove(at),
+            None => return Err(Violation::CertificateContext.into()),
+        };
+        let was_asked = |kind| match kind {
+            ExtensionType::status_request => config.request_status,
+            ExtensionType::signed_certificate_timestamp => config.request_scts,
+            _ => false,
+        };
+        let kind = self.kind;
+        let peer = on_certificate(fx.budget, certificate, &context, None, kind, was_asked)?;
+        let spki = peer_key(&peer)?;
+        let verifier = config.client_auth.verifier().ok_or(Misuse::NoPostHandshakeAuth)?;
+
+        let mut transcript = self.transcript.fork();
+        transcript.add(&request);
+        transcript.add(certificate.raw);
+        if peer.is_empty() {
+            self.progress = Progress::WaitFinished { transcript, who: None };
+            return Ok(());
+        }
+        let shown = Shown { transcript, verifier: verifier.clone(), peer, spki };
+        let question = Question::Verdict(shown.peer.clone());
+        self.progress = Progress::WaitVerdict(Box::new(shown));
+        if common.ask.verdict {
+            fx.push(Effect::Ask(question));
+            return Ok(());
+        }
+        self.on_verdict(Answer::UseConfig, fx)
     }
 
     fn on_verdict(&mut self, answer: Answer, fx: &mut Effects<'_>) -> Result<(), Error> {

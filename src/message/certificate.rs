@@ -2,7 +2,9 @@
 
 use super::extension::{self, Extensions, Place};
 use crate::codec::{Reader, U16List, Writer};
-use crate::codepoints::{ExtensionType, HandshakeType, SignatureScheme};
+use crate::codepoints::{
+    CertificateCompressionAlgorithm, ExtensionType, HandshakeType, SignatureScheme,
+};
 use crate::error::{Error, Violation};
 
 /// RFC 9846 §4.4.2: the server wants to know who the client is.
@@ -14,6 +16,8 @@ pub(crate) struct CertificateRequest<'a> {
     pub(crate) authorities: Vec<&'a [u8]>,
     pub(crate) wants_status: bool,
     pub(crate) wants_scts: bool,
+    /// RFC 8879 §3: how the certificate may be compressed.
+    pub(crate) compression: U16List<'a>,
 }
 
 impl<'a> CertificateRequest<'a> {
@@ -26,6 +30,7 @@ impl<'a> CertificateRequest<'a> {
 
         let (mut schemes, mut certificate_schemes) = (None, None);
         let (mut authorities, mut wants_status, mut wants_scts) = (Vec::new(), false, false);
+        let mut compression = U16List::default();
         for (kind, body) in extensions.iter() {
             match kind {
                 ExtensionType::signature_algorithms => {
@@ -44,6 +49,7 @@ impl<'a> CertificateRequest<'a> {
                     Reader::new("signed_certificate_timestamp", body).finish()?;
                     wants_scts = true;
                 }
+                ExtensionType::compress_certificate => compression = read_compression(body)?,
                 _ => {} // RFC 9846 §4.4.2: clients ignore what they do not recognise.
             }
         }
@@ -57,32 +63,38 @@ impl<'a> CertificateRequest<'a> {
             authorities,
             wants_status,
             wants_scts,
+            compression,
         })
     }
 }
 
-/// Writes a CertificateRequest. Its context is empty in the handshake (RFC 9846 §4.4.2).
-pub(crate) fn write_certificate_request(
-    context: &[u8],
-    schemes: &[SignatureScheme],
-    certificate_schemes: &[SignatureScheme],
-    authorities: &[Vec<u8>],
-    wants_status: bool,
-    wants_scts: bool,
-) -> Result<Vec<u8>, Error> {
+/// What goes into our CertificateRequest.
+pub(crate) struct RequestFields<'a> {
+    /// Empty in the handshake (RFC 9846 §4.4.2).
+    pub(crate) context: &'a [u8],
+    pub(crate) schemes: &'a [SignatureScheme],
+    pub(crate) certificate_schemes: &'a [SignatureScheme],
+    pub(crate) authorities: &'a [Vec<u8>],
+    pub(crate) wants_status: bool,
+    pub(crate) wants_scts: bool,
+    pub(crate) compression: Vec<CertificateCompressionAlgorithm>,
+}
+
+pub(crate) fn write_certificate_request(fields: &RequestFields<'_>) -> Result<Vec<u8>, Error> {
     super::write(HandshakeType::certificate_request, |w| {
-        w.vec8(|w| w.raw(context));
+        w.vec8(|w| w.raw(fields.context));
         w.vec16(|w| {
-            write_schemes(w, schemes, certificate_schemes);
-            if !authorities.is_empty() {
-                write_authorities(w, authorities);
+            write_schemes(w, fields.schemes, fields.certificate_schemes);
+            if !fields.authorities.is_empty() {
+                write_authorities(w, fields.authorities);
             }
-            if wants_status {
+            if fields.wants_status {
                 extension::write(w, ExtensionType::status_request, |_| {});
             }
-            if wants_scts {
+            if fields.wants_scts {
                 extension::write(w, ExtensionType::signed_certificate_timestamp, |_| {});
             }
+            write_compression(w, &fields.compression);
         });
     })
 }
@@ -98,6 +110,24 @@ pub(super) fn write_schemes(
     if certificate_schemes != schemes && !certificate_schemes.is_empty() {
         let numbers = certificate_schemes.iter().map(|s| s.0);
         extension::write_u16_list(w, ExtensionType::signature_algorithms_cert, numbers);
+    }
+}
+
+/// RFC 8879 §3: at least one algorithm, and no half of one.
+pub(super) fn read_compression(body: &[u8]) -> Result<U16List<'_>, Error> {
+    let mut r = Reader::new("compress_certificate", body);
+    let list = r.vec8()?;
+    let algorithms = U16List::new(list).filter(|_| !list.is_empty()).ok_or(r.malformed())?;
+    r.finish()?;
+    Ok(algorithms)
+}
+
+/// RFC 8879 §3: what we can decompress; nothing if we cannot.
+pub(super) fn write_compression(w: &mut Writer, algorithms: &[CertificateCompressionAlgorithm]) {
+    if !algorithms.is_empty() {
+        extension::write(w, ExtensionType::compress_certificate, |w| {
+            w.vec8(|w| algorithms.iter().for_each(|a| w.u16(a.0)));
+        });
     }
 }
 
@@ -156,6 +186,8 @@ pub(crate) struct Entry<'a> {
 }
 
 impl<'a> Certificate<'a> {
+    /// Reads the body of a Certificate. `raw` is the message that goes into the transcript: this one, or the compressed
+    /// one that it was in.
     pub(crate) fn read(raw: &'a [u8], body: &'a [u8]) -> Result<Self, Error> {
         let mut r = Reader::new("Certificate", body);
         let context = r.vec8()?;
@@ -262,6 +294,41 @@ impl EntryExtensions<'_> {
             });
         }
     }
+}
+
+/// RFC 8879 §4: a Certificate, compressed.
+pub(crate) struct CompressedCertificate<'a> {
+    pub(crate) raw: &'a [u8],
+    pub(crate) algorithm: CertificateCompressionAlgorithm,
+    pub(crate) uncompressed_length: usize,
+    pub(crate) compressed: &'a [u8],
+}
+
+impl<'a> CompressedCertificate<'a> {
+    pub(crate) fn read(raw: &'a [u8], body: &'a [u8]) -> Result<Self, Error> {
+        let mut r = Reader::new("CompressedCertificate", body);
+        let algorithm = CertificateCompressionAlgorithm(r.u16()?);
+        let uncompressed_length = r.u24()?;
+        let compressed = r.vec24()?;
+        if compressed.is_empty() {
+            return Err(r.malformed());
+        }
+        r.finish()?;
+        Ok(Self { raw, algorithm, uncompressed_length, compressed })
+    }
+}
+
+/// Writes a CompressedCertificate, for a Certificate whose body had `uncompressed_length` bytes.
+pub(crate) fn write_compressed_certificate(
+    algorithm: CertificateCompressionAlgorithm,
+    uncompressed_length: usize,
+    compressed: &[u8],
+) -> Result<Vec<u8>, Error> {
+    super::write(HandshakeType::compressed_certificate, |w| {
+        w.u16(algorithm.0);
+        w.u24(uncompressed_length);
+        w.vec24(|w| w.raw(compressed));
+    })
 }
 
 /// RFC 9846 §4.5.2: proof that the sender holds the certificate's key.

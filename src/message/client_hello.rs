@@ -3,13 +3,14 @@
 use pki_types::DnsName;
 
 use super::certificate::{
-    STATUS_TYPE_OCSP, read_authorities, read_u16_list, write_authorities, write_schemes,
+    STATUS_TYPE_OCSP, read_authorities, read_compression, read_u16_list, write_authorities,
+    write_compression, write_schemes,
 };
 use super::extension::{self, Extensions, Place};
 use crate::codec::{Reader, U16List, Writer};
 use crate::codepoints::{
-    CertificateType, CipherSuiteId, ExtensionType, HandshakeType, NamedGroup, ProtocolVersion,
-    SignatureScheme,
+    CertificateCompressionAlgorithm, CertificateType, CipherSuiteId, ExtensionType, HandshakeType,
+    NamedGroup, ProtocolVersion, SignatureScheme,
 };
 use crate::error::{Error, Violation};
 
@@ -45,6 +46,8 @@ pub(crate) struct ClientHello<'a> {
     pub(crate) client_certificate_types: Option<Vec<CertificateType>>,
     /// What the server may show, most preferred first (RFC 7250 §4.1); `None` means X.509 certificates.
     pub(crate) server_certificate_types: Option<Vec<CertificateType>>,
+    /// RFC 8879 §3: how our certificate may be compressed.
+    pub(crate) compression: U16List<'a>,
 }
 
 /// RFC 9846 §4.3.11: the pre-shared keys that the client offers.
@@ -108,6 +111,7 @@ impl<'a> ClientHello<'a> {
             post_handshake_auth: false,
             client_certificate_types: None,
             server_certificate_types: None,
+            compression: U16List::default(),
         };
         this.read_extensions()?;
         Ok(this)
@@ -189,6 +193,7 @@ impl<'a> ClientHello<'a> {
                     let types = read_certificate_types("server_certificate_type", body)?;
                     self.server_certificate_types = Some(types);
                 }
+                E::compress_certificate => self.compression = read_compression(body)?,
                 _ => {} // RFC 9846 §4.2.2: servers ignore what they do not recognise.
             }
         }
@@ -383,6 +388,7 @@ pub(crate) struct HelloFields<'a> {
     pub(crate) client_certificate_types: Vec<CertificateType>,
     /// What the server may show, most preferred first.
     pub(crate) server_certificate_types: &'a [CertificateType],
+    pub(crate) compression: Vec<CertificateCompressionAlgorithm>,
 }
 
 /// Puts `binders` in place of the zeros at the end of a ClientHello (RFC 9846 §4.3.11.2). They have the lengths that were
@@ -467,6 +473,7 @@ impl HelloFields<'_> {
         if self.post_handshake_auth {
             extension::write(w, E::post_handshake_auth, |_| {});
         }
+        write_compression(w, &self.compression);
         if self.early_data {
             extension::write(w, E::early_data, |_| {});
         }

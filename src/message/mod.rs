@@ -14,8 +14,9 @@ mod tests;
 mod view;
 
 pub(crate) use self::certificate::{
-    Certificate, CertificateRequest, CertificateVerify, EntryExtensions, write_certificate,
-    write_certificate_request, write_certificate_verify,
+    Certificate, CertificateRequest, CertificateVerify, CompressedCertificate, EntryExtensions,
+    RequestFields, write_certificate, write_certificate_request, write_certificate_verify,
+    write_compressed_certificate,
 };
 pub(crate) use self::client_hello::{
     ClientHello, HelloFields, OfferedPsks, PSK_DHE_KE, PSK_KE, set_binders, write_client_hello,
@@ -44,6 +45,7 @@ pub(crate) enum Message<'a> {
     EncryptedExtensions(EncryptedExtensions<'a>),
     CertificateRequest(CertificateRequest<'a>),
     Certificate(Certificate<'a>),
+    CompressedCertificate(CompressedCertificate<'a>),
     CertificateVerify(CertificateVerify<'a>),
     Finished(Finished<'a>),
     NewSessionTicket(NewSessionTicket<'a>),
@@ -72,6 +74,9 @@ impl<'a> Message<'a> {
                 Self::CertificateRequest(CertificateRequest::read(raw, body)?)
             }
             HandshakeType::certificate => Self::Certificate(Certificate::read(raw, body)?),
+            HandshakeType::compressed_certificate => {
+                Self::CompressedCertificate(CompressedCertificate::read(raw, body)?)
+            }
             HandshakeType::certificate_verify => {
                 Self::CertificateVerify(CertificateVerify::read(raw, body)?)
             }
@@ -96,6 +101,7 @@ impl<'a> Message<'a> {
             Self::EncryptedExtensions(_) => "EncryptedExtensions",
             Self::CertificateRequest(_) => "CertificateRequest",
             Self::Certificate(_) => "Certificate",
+            Self::CompressedCertificate(_) => "CompressedCertificate",
             Self::CertificateVerify(_) => "CertificateVerify",
             Self::Finished(_) => "Finished",
             Self::NewSessionTicket(_) => "NewSessionTicket",

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use super::extension::{Extensions, Place};
 use super::*;
 use crate::codepoints::{
-    CertificateType, CipherSuiteId, ExtensionType as E, HandshakeType as H, NamedGroup,
-    SignatureScheme,
+    CertificateCompressionAlgorithm, CertificateType, CipherSuiteId, ExtensionType as E,
+    HandshakeType as H, NamedGroup, SignatureScheme,
 };
 use crate::error::Violation;
 
@@ -48,6 +48,10 @@ fn client_hello() -> Vec<u8> {
         post_handshake_auth: true,
         client_certificate_types: vec![CertificateType::RawPublicKey],
         server_certificate_types: &[CertificateType::X509, CertificateType::RawPublicKey],
+        compression: vec![
+            CertificateCompressionAlgorithm::zlib,
+            CertificateCompressionAlgorithm(9),
+        ],
     })
     .unwrap()
 }
@@ -82,8 +86,16 @@ fn samples() -> Vec<(Place, Vec<u8>)> {
     };
     let schemes = [SignatureScheme::ed25519];
     let others = [SignatureScheme::rsa_pkcs1_sha256];
-    let request =
-        write_certificate_request(&[], &schemes, &others, &[vec![0x30, 0]], true, true).unwrap();
+    let request = RequestFields {
+        context: &[],
+        schemes: &schemes,
+        certificate_schemes: &others,
+        authorities: &[vec![0x30, 0]],
+        wants_status: true,
+        wants_scts: true,
+        compression: vec![CertificateCompressionAlgorithm::zlib],
+    };
+    let request = write_certificate_request(&request).unwrap();
     let ticket = [&[0, 0, 0, 9, 1, 2, 3, 4, 1, 0, 0, 6][..], b"ticket", &[0, 0]].concat();
     vec![
         (Place::CH, client_hello),
@@ -104,6 +116,11 @@ fn certificate() -> Vec<u8> {
 
 fn certificate_verify() -> Vec<u8> {
     write_certificate_verify(SignatureScheme::ed25519, &[1; 64]).unwrap()
+}
+
+fn compressed() -> Vec<u8> {
+    let algorithm = CertificateCompressionAlgorithm::zlib;
+    write_compressed_certificate(algorithm, 70_000, &[7; 5]).unwrap()
 }
 
 /// Where the body's block of extensions begins, its length included. It is the last thing in the body.
@@ -150,7 +167,8 @@ fn what_is_written_is_read() {
         let message = Message::read(&raw).unwrap_or_else(|error| panic!("{place:?}: {error:?}"));
         assert_ne!(message.name(), "a message of unknown type");
     }
-    for raw in [certificate(), certificate_verify(), write_key_update(true).unwrap()] {
+    for raw in [certificate(), compressed(), certificate_verify(), write_key_update(true).unwrap()]
+    {
         Message::read(&raw).unwrap();
     }
 
@@ -168,6 +186,7 @@ fn what_is_written_is_read() {
     assert_eq!(hello.client_certificate_types, Some(vec![raw]));
     assert_eq!(hello.server_certificate_types, Some(vec![x509, raw]));
     assert!(hello.wants_status && hello.wants_scts && hello.psks.is_none());
+    assert_eq!(hello.compression.iter().collect::<Vec<_>>(), [1, 9]);
 
     let raw = certificate();
     let Message::Certificate(certificate) = Message::read(&raw).unwrap() else { panic!() };
@@ -175,12 +194,18 @@ fn what_is_written_is_read() {
     assert_eq!((leaf.certificate, issuer.certificate), (&[0x30, 1, 0][..], &[0x30, 0][..]));
     assert_eq!((leaf.ocsp, issuer.ocsp), (&[0x30, 0][..], &[][..]));
     assert_eq!(leaf.scts, [&[1, 2][..], &[3]]);
+
+    let raw = compressed();
+    let Message::CompressedCertificate(compressed) = Message::read(&raw).unwrap() else { panic!() };
+    assert_eq!(compressed.algorithm, CertificateCompressionAlgorithm::zlib);
+    assert_eq!((compressed.uncompressed_length, compressed.compressed), (70_000, &[7; 5][..]));
 }
 
 #[test]
 fn a_message_cut_anywhere_is_malformed() {
     let samples = samples().into_iter().map(|(place, raw)| (Some(place), raw));
-    let others = [certificate(), certificate_verify(), write_key_update(false).unwrap()];
+    let others =
+        [certificate(), compressed(), certificate_verify(), write_key_update(false).unwrap()];
     for (place, raw) in samples.chain(others.map(|raw| (None, raw))) {
         // The header says more than is there.
         for len in 0..raw.len() {
@@ -259,6 +284,7 @@ fn values_out_of_range_are_malformed() {
     let alpn = E::application_layer_protocol_negotiation;
     bad(alpn, &[&[0, 0], &[0, 1, 0], &[0, 4, 2, b'h', b'2', 0]]);
     bad(E::certificate_authorities, &[&[0, 0], &[0, 2, 0, 0]]);
+    bad(E::compress_certificate, &[&[0], &[1, 0], &[3, 0, 1, 0], &[2, 0, 1, 0]]);
     bad(E::cookie, &[&[0, 0]]);
     bad(E::psk_key_exchange_modes, &[&[0]]);
     bad(E::early_data, &[&[0]]);

@@ -1,10 +1,14 @@
 //! CertificateRequest, Certificate, CertificateVerify and Finished (RFC 9846 §4.4.2, §4.5).
 
+use std::sync::Arc;
+
 use sealwire::Violation::*;
 use sealwire::codepoints::{ExtensionType as E, HandshakeType as H, SignatureScheme};
 
+use sealwire::compress::{CertificateCompression, Zlib};
+
 use super::duel::{Configs, Duel, mutual, raw_keys, simple};
-use super::edit::{Parts, certificate, certificate_parts, leaf_extensions};
+use super::edit::{Parts, certificate, certificate_parts, compressed_certificate, leaf_extensions};
 use super::refuse::refuse_edited;
 use super::support::Role::{self, Client, Server};
 use super::support::{Kind, pki};
@@ -145,5 +149,52 @@ pub(crate) fn bad_status() {
         let (client, server) = mutual();
         let configs = (client, server.with_status_requests(true, true));
         refuse_edited(Client, configs, H::certificate, &edit, BadStatus);
+    }
+}
+
+/// Both take zlib.
+pub(crate) fn with_zlib((client, server): Configs) -> Configs {
+    (
+        client.with_certificate_compression(vec![Arc::new(Zlib)]).unwrap(),
+        server.with_certificate_compression(vec![Arc::new(Zlib)]).unwrap(),
+    )
+}
+
+pub(crate) fn unoffered_compression() {
+    for attacker in Role::BOTH {
+        for algorithm in [0, 2, 3, 0xffff] {
+            let edit = move |message: &mut Vec<u8>| {
+                *message = compressed_certificate(algorithm, 1_000, &[1; 100]);
+            };
+            let configs = with_zlib(mutual());
+            let kind = H::compressed_certificate;
+            refuse_edited(attacker, configs, kind, edit, UnofferedCompression);
+        }
+    }
+}
+
+pub(crate) fn bad_compression() {
+    // What is declared, and what it is, for an honest body of 1,000 bytes.
+    let honest = Zlib.compress(&[7; 1_000]).unwrap();
+    let cut = honest[..honest.len() - 1].to_vec();
+    let longer = [&honest[..], &[0]].concat();
+    let wrong_sum = honest.iter().rev().skip(1).rev().copied().chain([!honest[honest.len() - 1]]);
+    for (len, compressed) in [
+        (999, honest.clone()),
+        (1_001, honest.clone()),
+        (0, honest.clone()),
+        (1_000, cut),
+        (1_000, longer),
+        (1_000, wrong_sum.collect()),
+        (1_000, vec![0]),
+    ] {
+        for attacker in Role::BOTH {
+            let compressed = compressed.clone();
+            let edit = move |message: &mut Vec<u8>| {
+                *message = compressed_certificate(1, len, &compressed);
+            };
+            let configs = with_zlib(mutual());
+            refuse_edited(attacker, configs, H::compressed_certificate, edit, BadCompression);
+        }
     }
 }

@@ -145,6 +145,13 @@ pub(crate) fn ticket(extensions: &[(ExtensionType, Vec<u8>)]) -> Vec<u8> {
     message(HandshakeType::new_session_ticket, &body)
 }
 
+/// A CompressedCertificate that claims to stand for `len` bytes (RFC 8879 §4).
+pub(crate) fn compressed_certificate(algorithm: u16, len: usize, compressed: &[u8]) -> Vec<u8> {
+    let len = &u32::try_from(len).unwrap().to_be_bytes()[1..];
+    let body = [&algorithm.to_be_bytes()[..], len, &vec24(compressed)].concat();
+    message(HandshakeType::compressed_certificate, &body)
+}
+
 pub(crate) fn key_update(request: u8) -> Vec<u8> {
     message(HandshakeType::key_update, &[request])
 }

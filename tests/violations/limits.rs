@@ -13,12 +13,14 @@ use sealwire::crypto::deterministic::MessageHook;
 use sealwire::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use sealwire::{
     ClientAuth, ClientConfig, Credential, Limit, Limits, ServerConfig, TrustAnchors, Usage,
-    Verifier,
+    Verifier, Violation,
 };
 
+use super::authentication::with_zlib;
 use super::duel::{Configs, Duel, Epoch, Unit, mutual, retry, simple};
 use super::edit::{
-    Parts, certificate, certificate_parts, extension_block, key_update, message, ticket,
+    Parts, certificate, certificate_parts, compressed_certificate, extension_block, key_update,
+    message, ticket,
 };
 use super::refuse::{refuse_changed, refuse_edited};
 use super::support::Role::{self, Client, Server};
@@ -190,6 +192,40 @@ pub(crate) fn name_comparisons() {
         assert!(used.name_comparisons >= 2, "{used:?}");
         limits.name_comparisons = used.name_comparisons - u32::from(less);
     });
+}
+
+pub(crate) fn decompressed_certificate() {
+    // By what it says, before anything is decompressed (RFC 8879 §5).
+    for attacker in Role::BOTH {
+        let edit = |message: &mut Vec<u8>| {
+            *message = compressed_certificate(1, (1 << 17) + 1, &[0x78]);
+        };
+        let configs = with_zlib(mutual());
+        let limit = Limit::DecompressedCertificate;
+        refuse_edited(attacker, configs, H::compressed_certificate, edit, limit);
+        let mut limits = Limits::default();
+        limits.decompressed_certificate = 100;
+        let configs = with_zlib(limited(attacker, limits));
+        let change = |unit: &Unit| vec![unit.clone()];
+        refuse_changed(attacker, configs, H::compressed_certificate, change, limit);
+    }
+}
+
+pub(crate) fn decompression_window() {
+    // Of 32 KiB, as the first byte says (RFC 1950 §2.2).
+    for (window, limit) in [((1 << 15) - 1, true), (1 << 15, false)] {
+        for attacker in Role::BOTH {
+            let mut limits = Limits::default();
+            limits.decompression_window = window;
+            let configs = with_zlib(limited(attacker, limits));
+            let edit = |message: &mut Vec<u8>| *message = compressed_certificate(1, 9, &[0x78, 1]);
+            let kind = H::compressed_certificate;
+            match limit {
+                true => refuse_edited(attacker, configs, kind, edit, Limit::DecompressionWindow),
+                false => refuse_edited(attacker, configs, kind, edit, Violation::BadCompression),
+            }
+        }
+    }
 }
 
 pub(crate) fn empty_records() {

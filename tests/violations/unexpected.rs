@@ -6,7 +6,7 @@ use sealwire::Error;
 use sealwire::codepoints::HandshakeType as H;
 
 use super::duel::{Configs, Duel, Unit, mutual, retry, simple};
-use super::edit::{key_update, message, ticket};
+use super::edit::{compressed_certificate, key_update, message, ticket};
 use super::psks::resumed;
 use super::support::Role::{self, Client, Server};
 
@@ -16,6 +16,8 @@ fn samples() -> BTreeMap<&'static str, Vec<u8>> {
         ("NewSessionTicket", ticket(&[])),
         ("KeyUpdate", key_update(0)),
         ("EndOfEarlyData", message(H::end_of_early_data, &[])),
+        // Nobody here has said that it may be compressed.
+        ("CompressedCertificate", compressed_certificate(1, 4, &[0x78, 0x9c])),
     ]);
     for (attacker, configs) in [(Server, mutual()), (Client, mutual()), (Server, retry())] {
         Duel::new(attacker, configs).run(|unit| {
@@ -34,13 +36,13 @@ fn samples() -> BTreeMap<&'static str, Vec<u8>> {
             vec![unit]
         });
     }
-    assert_eq!(samples.len(), 11);
+    assert_eq!(samples.len(), 12);
     samples
 }
 
 /// Types that TLS 1.3 does not have, or that nobody negotiates here: hello_request,
-/// server_key_exchange, server_hello_done, certificate_url, compressed_certificate, message_hash, and nothing at all.
-const UNKNOWN: [u8; 8] = [0, 12, 14, 16, 21, 25, 99, 254];
+/// server_key_exchange, server_hello_done, certificate_url, message_hash, and nothing at all.
+const UNKNOWN: [u8; 7] = [0, 12, 14, 16, 21, 99, 254];
 
 /// A state, how the attacker leads the victim into it, and what may come there.
 struct Row {

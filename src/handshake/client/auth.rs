@@ -7,13 +7,15 @@ use crate::crypto::HashValue;
 use crate::decision::{Answer, PeerCertificates, Question};
 use crate::error::{Error, Violation};
 use crate::handshake::auth::{
-    PendingSignature, Side, Wishes, check_finished, choose_credential, judge, on_certificate,
-    on_certificate_verify, peer_key, send_certificate, send_finished,
+    Along, PendingSignature, Side, Wishes, check_finished, choose_credential, judge,
+    on_certificate, on_certificate_verify, peer_key, send_certificate, send_finished,
 };
+use crate::handshake::compression::decompress;
 use crate::handshake::post_auth::{Answering, PostAuth};
 use crate::handshake::{Effect, Effects, Established, ensure, log_secret};
 use crate::message::{
-    Certificate, CertificateRequest, CertificateVerify, Finished, write_end_of_early_data,
+    Certificate, CertificateRequest, CertificateVerify, CompressedCertificate, Finished,
+    write_end_of_early_data,
 };
 
 /// EncryptedExtensions has come; CertificateRequest may, and Certificate must.
@@ -24,8 +26,7 @@ pub(crate) struct WaitCertificateRequest {
 /// What the server wants to see of us.
 struct Request {
     wishes: Wishes,
-    wants_status: bool,
-    wants_scts: bool,
+    along: Along,
 }
 
 impl WaitCertificateRequest {
@@ -47,8 +48,7 @@ impl WaitCertificateRequest {
                 authorities: message.authorities.iter().map(|name| name.to_vec()).collect(),
                 name: None,
             },
-            wants_status: message.wants_status,
-            wants_scts: message.wants_scts,
+            along: Along::of_request(message),
         });
 
         Ok(State::WaitCertificate(WaitCertificate { flow: self.flow, request }))
@@ -62,11 +62,21 @@ impl WaitCertificateRequest {
 
 /// The server's Certificate must come next.
 pub(crate) struct WaitCertificate {
-    flow: Flow,
+    pub(super) flow: Flow,
     request: Option<Request>,
 }
 
 impl WaitCertificate {
+    /// RFC 8879 §4
+    pub(super) fn on_compressed_certificate(
+        self,
+        message: &CompressedCertificate<'_>,
+        fx: &mut Effects<'_>,
+    ) -> Result<State, Error> {
+        let body = decompress(&self.flow.client.config.common, message)?;
+        self.on_certificate(&Certificate::read(message.raw, &body)?, fx)
+    }
+
     /// RFC 9846 §4.5.1
     pub(super) fn on_certificate(
         mut self,
@@ -214,8 +224,8 @@ impl Request {
         let config = flow.client.config.clone();
         let choice = choose_credential(&config.common, &config.credentials, &self.wishes);
         let credential = choice.as_ref().map(|(credential, ..)| &**credential);
-        let wants = (self.wants_status, self.wants_scts);
-        send_certificate(&config.common, &mut flow.transcript, &[], credential, wants, fx)?;
+        let transcript = &mut flow.transcript;
+        send_certificate(&config.common, transcript, &[], credential, &self.along, fx)?;
         Ok(choice.map(|(credential, scheme, _)| {
             PendingSignature::new(Side::Client, credential, scheme, &flow.transcript)
         }))

@@ -196,6 +196,7 @@ impl Client {
             post_handshake_auth: config.post_handshake_auth,
             client_certificate_types: config.certificate_types(),
             server_certificate_types: server_types,
+            compression: common.compression_algorithms(),
         })?;
         let hello = common.finished_message(hello);
         self.offer = Offer::of(&hello)?;

@@ -13,7 +13,7 @@
 //!                     ├── with a pre-shared key ──► WAIT_FINISHED
 //!                     ▼
 //!                WAIT_CERT_CR ── CertificateRequest ──► WAIT_CERT
-//!                     │ Certificate ◄──────────────────────┘
+//!                     │ Certificate, perhaps compressed ◄──┘
 //!                     ▼
 //!               [WAIT_VERDICT] the application judges the chain
 //!                     │
@@ -74,7 +74,17 @@ impl State {
             (Self::WaitCertificateRequest(s), M(Message::Certificate(m))) => {
                 s.without_request().on_certificate(&m, fx)
             }
+            (Self::WaitCertificateRequest(s), M(Message::CompressedCertificate(m)))
+                if s.flow.client.config.common.takes_compressed() =>
+            {
+                s.without_request().on_compressed_certificate(&m, fx)
+            }
             (Self::WaitCertificate(s), M(Message::Certificate(m))) => s.on_certificate(&m, fx),
+            (Self::WaitCertificate(s), M(Message::CompressedCertificate(m)))
+                if s.flow.client.config.common.takes_compressed() =>
+            {
+                s.on_compressed_certificate(&m, fx)
+            }
             (Self::WaitVerdict(s), Answer(answer)) => s.on_verdict(answer, fx),
             (Self::WaitCertificateVerify(s), M(Message::CertificateVerify(m))) => {
                 s.on_certificate_verify(&m)

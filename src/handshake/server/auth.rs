@@ -12,11 +12,14 @@ use crate::handshake::auth::{
     PendingSignature, Side, check_finished, judge, on_certificate, on_certificate_verify, peer_key,
     send_finished,
 };
+use crate::handshake::compression::decompress;
 use crate::handshake::post_auth::{self, Asking, PostAuth};
 use crate::handshake::psk::TicketIssuer;
 use crate::handshake::{Effect, Effects, Established, Summary, log_secret};
 use crate::key_schedule::{HandshakeSecret, ResumptionSecret};
-use crate::message::{Certificate, CertificateVerify, EndOfEarlyData, Finished};
+use crate::message::{
+    Certificate, CertificateVerify, CompressedCertificate, EndOfEarlyData, Finished,
+};
 use crate::secret::Secret;
 use crate::transcript::Transcript;
 use crate::verify::Verifier;
@@ -171,11 +174,21 @@ impl WaitEndOfEarlyData {
 
 /// We asked for a certificate, which must come next, though perhaps an empty one.
 pub(crate) struct WaitCertificate {
-    flow: Flow,
+    pub(super) flow: Flow,
     server_hash: HashValue,
 }
 
 impl WaitCertificate {
+    /// RFC 8879 §4
+    pub(super) fn on_compressed_certificate(
+        self,
+        message: &CompressedCertificate<'_>,
+        fx: &mut Effects<'_>,
+    ) -> Result<State, Error> {
+        let body = decompress(&self.flow.config.common, message)?;
+        self.on_certificate(&Certificate::read(message.raw, &body)?, fx)
+    }
+
     /// RFC 9846 §4.5.1
     pub(super) fn on_certificate(
         mut self,

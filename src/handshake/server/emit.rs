@@ -12,7 +12,9 @@ use crate::codepoints::CertificateType;
 use crate::config::{ClientAuth, ServerConfig};
 use crate::decision::Choice;
 use crate::error::{Error, Violation};
-use crate::handshake::auth::{PendingSignature, Side, certificate_request, send_certificate};
+use crate::handshake::auth::{
+    Along, PendingSignature, Side, certificate_request, send_certificate,
+};
 use crate::handshake::{EarlyData, Effect, Effects, Summary, log_secret};
 use crate::key_schedule::{EarlySecret, HandshakeSecret};
 use crate::message::{
@@ -52,7 +54,7 @@ pub(super) fn emit(
     let Some(Identity { credential, scheme, .. }) = identity else {
         return flow.finish_flight(fx);
     };
-    flow.authenticate(credential, scheme, (hello.wants_status, hello.wants_scts), fx)
+    flow.authenticate(credential, scheme, &Along::of_hello(hello), fx)
 }
 
 /// ServerHello, and the keys that follow from it.
@@ -177,11 +179,11 @@ impl Flow {
         mut self,
         credential: Arc<crate::credential::Credential>,
         scheme: crate::codepoints::SignatureScheme,
-        wants: (bool, bool),
+        along: &Along,
         fx: &mut Effects<'_>,
     ) -> Result<State, Error> {
         let common = &self.config.common;
-        send_certificate(common, &mut self.transcript, &[], Some(&credential), wants, fx)?;
+        send_certificate(common, &mut self.transcript, &[], Some(&credential), along, fx)?;
         let signature = PendingSignature::new(Side::Server, credential, scheme, &self.transcript);
         self.sign(signature, fx)
     }

@@ -82,6 +82,11 @@ impl State {
                 s.on_end_of_early_data(&m, fx)
             }
             (Self::WaitCertificate(s), M(Message::Certificate(m))) => s.on_certificate(&m, fx),
+            (Self::WaitCertificate(s), M(Message::CompressedCertificate(m)))
+                if s.flow.config.common.takes_compressed() =>
+            {
+                s.on_compressed_certificate(&m, fx)
+            }
             (Self::WaitVerdict(s), Answer(answer)) => s.on_verdict(answer, fx),
             (Self::WaitCertificateVerify(s), M(Message::CertificateVerify(m))) => {
                 s.on_certificate_verify(&m)
