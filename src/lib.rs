@@ -52,4 +52,6 @@ pub use self::session::{MemorySessions, Session, SessionKey, SessionStore};
 pub use self::split::{Receiver, Sender};
 pub use self::ticket::{MemoryTickets, RedeemedTicket, TicketKeys, Tickets};
 pub use self::traffic_keys::{DirectionKeys, TrafficKeys};
-pub use self::verify::{Evidence, Purpose, TrustAnchors, VerifiedPath, Verifier};
+pub use self::verify::{
+    Evidence, Profile, Purpose, TrustAnchors, Verification, VerifiedPath, Verifier,
+};

@@ -10,6 +10,8 @@ mod names;
 mod paths;
 #[path = "chain/rules.rs"]
 mod rules;
+#[path = "chain/steps.rs"]
+mod steps;
 
 use std::time::Duration;
 

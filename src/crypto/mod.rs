@@ -81,10 +81,16 @@ impl Provider {
 
     /// 32 bytes that stand for `data`, for names and bindings of our own: with SHA-256, if the provider has it.
     pub(crate) fn fingerprint(&self, data: &[u8]) -> [u8; 32] {
+        self.digest(&[data]).unwrap_or_default()
+    }
+
+    /// The first 32 bytes of a hash of these, one after the other: SHA-256, if the provider has it. `None` if it has no
+    /// hash at all.
+    pub(crate) fn digest(&self, data: &[&[u8]]) -> Option<[u8; 32]> {
         let short = self.suites.iter().find(|suite| suite.hash.output_len() == 32);
-        let digest = short.or(self.suites.first()).map(|suite| suite.hash.digest(data));
-        let bytes = digest.as_ref().and_then(|digest| digest.as_ref().first_chunk().copied());
-        bytes.unwrap_or_default()
+        let mut context = short.or(self.suites.first())?.hash.start();
+        data.iter().for_each(|part| context.update(part));
+        context.current().as_ref().first_chunk().copied()
     }
 
     /// Checks a CertificateVerify signature: `scheme` fixes the hash, and the curve too (RFC 9846 §4.5.2).

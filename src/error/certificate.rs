@@ -230,6 +230,14 @@ pub enum CertificateReason {
         /// The SHA-256 of its SubjectPublicKeyInfo, in hexadecimal.
         sha256: String,
     },
+    /// The certificate breaks a rule for issuers that only the verifier's strict profile asks about.
+    #[error("{certificate} is not what the strict profile asks, that {rule}")]
+    Profile {
+        /// The certificate at fault.
+        certificate: String,
+        /// The rule that it breaks, and where that is written.
+        rule: &'static str,
+    },
     /// A bound of ours: there was more to try than one verdict may cost. Whether a good path exists is not known.
     #[error("the chain asks for too much work ({limit}); it was not accepted")]
     BudgetExhausted {
@@ -270,6 +278,7 @@ impl CertificateReason {
             | Self::NameConstraint { .. }
             | Self::Policy { .. }
             | Self::UntrustedKey { .. }
+            | Self::Profile { .. }
             | Self::BudgetExhausted { .. } => Alert::certificate_unknown,
             Self::Refused => Alert::access_denied,
         }
@@ -297,6 +306,7 @@ impl CertificateReason {
             Self::UnknownCriticalExtension { .. } => "unknown-critical-extension",
             Self::NameConstraint { .. } => "name-constraint",
             Self::Policy { .. } => "policy",
+            Self::Profile { .. } => "profile",
             Self::WeakAlgorithm { .. } => "weak-algorithm",
             Self::WeakKey { .. } => "weak-key",
             Self::UnsupportedAlgorithm { .. } => "unsupported-algorithm",

@@ -11,18 +11,15 @@ use x509_parser::prelude::FromDer;
 
 use super::der::{self, Der};
 use super::name::GeneralNames;
+use super::signature::Signed;
 
 /// A parsed certificate.
 #[derive(Clone)]
 pub(super) struct Certificate<'a> {
     /// All of it.
     pub(super) der: &'a [u8],
-    /// The TBSCertificate with its tag: what is signed.
-    pub(super) tbs: &'a [u8],
-    /// The contents of the signature's AlgorithmIdentifier.
-    pub(super) algorithm: &'a [u8],
-    /// The signature.
-    pub(super) signature: &'a [u8],
+    /// The TBSCertificate, its signature, and the algorithm.
+    pub(super) signed: Signed<'a>,
     /// The version: 0 is v1, 2 is v3.
     pub(super) version: u8,
     /// The issuer's Name with its tag.
@@ -120,9 +117,7 @@ impl<'a> Certificate<'a> {
 
         let this = Self {
             der: bytes,
-            tbs: tbs.raw,
-            algorithm,
-            signature,
+            signed: Signed { message: tbs.raw, algorithm, signature },
             version,
             issuer,
             subject,

@@ -9,8 +9,7 @@
 //! ```
 //!
 //! The chain is a set: its order means nothing, and what is in it but not on the path does not matter. Each
-//! [`Search::step`] considers one candidate and so checks at most one signature. Key identifiers decide the order of
-//! candidates and nothing else.
+//! [`Search::step`] checks at most one signature. Key identifiers decide the order of candidates and nothing else.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,7 +20,8 @@ use super::anchor::Anchor;
 use super::certificate::Certificate;
 use super::constraint::{Names, Refusal, Subtrees};
 use super::report::{Case, Place, Rank, Record, Stage, dotted, subject};
-use super::{Evidence, Purpose, TrustAnchors, directory, step};
+use super::signature::{Cache, Proof, Signatures, Stop};
+use super::{Evidence, Profile, Purpose, TrustAnchors, directory, step};
 use crate::crypto::Provider;
 use crate::error::{CertificateError, CertificateReason as Reason, CertificateReport, Limit};
 use crate::limits::Budget;
@@ -30,6 +30,9 @@ use crate::limits::Budget;
 pub(super) struct Inputs<'a> {
     pub(super) provider: &'a Provider,
     pub(super) anchors: &'a TrustAnchors,
+    /// Signatures that were good before.
+    pub(super) cache: &'a Cache,
+    pub(super) profile: Profile,
     pub(super) purpose: Purpose,
     /// Whom the leaf had to be for, if anybody.
     pub(super) name: Option<&'a ServerName<'a>>,
@@ -54,19 +57,29 @@ pub(super) struct Search<'a> {
     faults: Vec<Reason>,
     /// The path so far: the leaf at the bottom.
     stack: Vec<Frame<'a>>,
-    /// Signatures that were checked: of this certificate, by this key.
-    checked: HashMap<(usize, &'a [u8]), bool>,
-    budget: &'a mut Budget,
+    /// The path is whole and in order up to here; what is left to check is in [`Search::close`].
+    complete: Option<Complete<'a>>,
+    signatures: Signatures<'a>,
+    budget: Budget,
     record: Record<'a>,
 }
 
 /// A certificate on the path, and who may have issued it.
 struct Frame<'a> {
     certificate: usize,
+    /// That its key has signed the certificate below it; `None` for the leaf.
+    proof: Option<Proof>,
     /// Not yet tried, the most promising last.
     candidates: Vec<Candidate<'a>>,
     /// Whether anybody had the right name.
     any: bool,
+}
+
+/// What is above the last certificate of a path.
+struct Complete<'a> {
+    anchor: Who<'a>,
+    /// That its key has signed that certificate.
+    proof: Proof,
 }
 
 /// Somebody who may have issued a certificate.
@@ -110,11 +123,12 @@ impl<'a> Search<'a> {
     /// A search over `chain`, whose first certificate is `leaf`. What is wrong with the leaf alone is in `faults`.
     pub(super) fn new(
         inputs: Inputs<'a>,
-        budget: &'a mut Budget,
+        budget: Budget,
         leaf: Certificate<'a>,
         faults: Vec<Reason>,
         intermediates: &'a [CertificateDer<'_>],
     ) -> Self {
+        let signatures = Signatures::new(inputs.provider, inputs.cache);
         let mut this = Self {
             inputs,
             certificates: vec![leaf],
@@ -122,7 +136,8 @@ impl<'a> Search<'a> {
             by_subject: HashMap::new(),
             faults,
             stack: Vec::new(),
-            checked: HashMap::new(),
+            complete: None,
+            signatures,
             budget,
             record: Record::default(),
         };
@@ -140,7 +155,7 @@ impl<'a> Search<'a> {
                 Err(what) => this.record.unusable(position + 1, what),
             }
         }
-        let first = this.frame(0);
+        let first = this.frame(0, None);
         this.stack.push(first);
         this
     }
@@ -154,56 +169,78 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Considers one candidate. At most one signature is checked.
+    /// Goes on until something is found out. At most one signature is checked.
     pub(super) fn step(&mut self) -> Progress<'a> {
-        let candidate = match self.stack.last_mut() {
-            None => return self.give_up(),
-            Some(frame) => frame.candidates.pop(),
+        self.signatures.begin_step();
+        let outcome = match self.complete.take() {
+            Some(complete) => self.close(complete),
+            None => self.advance(),
         };
-        let outcome = match candidate {
+        match outcome {
+            Ok(progress) => progress,
+            Err(Stop::Yield) => Progress::Continue,
+            Err(Stop::Exhausted(limit)) => {
+                self.fail(Stage::Exhausted, None, Reason::BudgetExhausted { limit });
+                self.give_up()
+            }
+        }
+    }
+
+    /// What is used up so far, and what is left.
+    pub(super) fn budget(&self) -> Budget {
+        self.budget
+    }
+
+    /// Considers the next candidate, or goes back where there is none.
+    fn advance(&mut self) -> Result<Progress<'a>, Stop> {
+        let Some(frame) = self.stack.last_mut() else { return Ok(self.give_up()) };
+        match frame.candidates.pop() {
             Some(candidate) => self.consider(candidate),
             None => {
                 self.back_up();
                 Ok(Progress::Continue)
             }
-        };
-        outcome.unwrap_or_else(|limit| {
-            self.fail(Stage::Exhausted, None, Reason::BudgetExhausted { limit });
-            self.give_up()
-        })
+        }
     }
 
     /// The next candidate, for the certificate at the end of the path.
-    fn consider(&mut self, candidate: Candidate<'a>) -> Result<Progress<'a>, Limit> {
+    fn consider(&mut self, candidate: Candidate<'a>) -> Result<Progress<'a>, Stop> {
         self.budget.candidate()?;
+        let Candidate { who, rules } = candidate;
         let Some(child) = self.end() else { return Ok(Progress::Continue) };
-        if let Err(reason) = self.check_signature(child, &candidate.who)? {
-            self.fail(Stage::Signature, Some(&candidate.who), reason);
-            return Ok(Progress::Continue);
-        }
-        let is_anchor = !matches!(candidate.who, Who::Intermediate(_));
-        if let Err(reason) = candidate.rules {
+        let proof = match self.check_signature(child, &who)? {
+            Ok(proof) => proof,
+            Err(reason) => return Ok(self.fail(Stage::Signature, Some(&who), reason)),
+        };
+        if let Err(reason) = rules {
+            let is_anchor = !matches!(who, Who::Intermediate(_));
             let stage = if is_anchor { Stage::Anchor } else { Stage::Issuer };
-            self.fail(stage, Some(&candidate.who), reason);
-            return Ok(Progress::Continue);
+            return Ok(self.fail(stage, Some(&who), reason));
         }
-        if let Who::Intermediate(index) = candidate.who {
-            let frame = self.frame(index);
+        if let Who::Intermediate(index) = who {
+            let frame = self.frame(index, Some(proof));
             self.stack.push(frame);
             return Ok(Progress::Continue);
         }
-        if let Some(reason) = self.check_name_constraints(&candidate.who)? {
-            self.fail(Stage::Anchor, Some(&candidate.who), reason);
-            return Ok(Progress::Continue);
+        if let Some(reason) = self.check_name_constraints(&who)? {
+            return Ok(self.fail(Stage::Anchor, Some(&who), reason));
         }
         // The path is in order. If the leaf is not, no other path can help.
         if let Some(reason) = self.faults.first().cloned() {
-            self.fail(Stage::Leaf, Some(&candidate.who), reason);
+            self.fail(Stage::Leaf, Some(&who), reason);
             return Ok(self.give_up());
         }
+        self.close(Complete { anchor: who, proof })
+    }
+
+    /// What is asked of a whole path that is in order otherwise, and may take signatures of its own: with
+    /// [`Stop::Yield`], this is called again in the next step.
+    fn close(&mut self, complete: Complete<'a>) -> Result<Progress<'a>, Stop> {
+        let proofs = self.stack.iter().filter_map(|frame| frame.proof);
+        self.signatures.remember(proofs.chain([complete.proof]));
         let path = self.stack.iter().filter_map(|f| self.positions.get(f.certificate));
-        let anchor = self.subject_of(&candidate.who).to_vec();
-        let place = candidate.who.place();
+        let anchor = self.subject_of(&complete.anchor).to_vec();
+        let place = complete.anchor.place();
         Ok(Progress::Done(Ok(Found { positions: path.copied().collect(), anchor, place })))
     }
 
@@ -225,9 +262,9 @@ impl<'a> Search<'a> {
     }
 
     /// Who may have issued `index`, which is about to join the path.
-    fn frame(&self, index: usize) -> Frame<'a> {
+    fn frame(&self, index: usize, proof: Option<Proof>) -> Frame<'a> {
         let Some(child) = self.certificates.get(index) else {
-            return Frame { certificate: index, candidates: Vec::new(), any: false };
+            return Frame { certificate: index, proof, candidates: Vec::new(), any: false };
         };
         let key = directory::key(child.issuer);
         let on_path = || self.stack.iter().map(|f| f.certificate).chain([index]);
@@ -286,7 +323,7 @@ impl<'a> Search<'a> {
         let any = !candidates.is_empty();
         candidates.sort_by_key(|c| self.promise(child, c));
         candidates.reverse();
-        Frame { certificate: index, candidates, any }
+        Frame { certificate: index, proof, candidates, any }
     }
 
     /// The order in which candidates are tried: the smallest first.
@@ -305,12 +342,12 @@ impl<'a> Search<'a> {
         (candidate.rules.is_err(), other_key, !is_anchor)
     }
 
-    /// RFC 5280 §6.1.3 (a)(1): whether `who` has signed `child`. What was found out once is not checked again.
+    /// RFC 5280 §6.1.3 (a)(1): whether `who` has signed `child`.
     fn check_signature(
         &mut self,
         child: usize,
         who: &Who<'a>,
-    ) -> Result<Result<(), Reason>, Limit> {
+    ) -> Result<Result<Proof, Reason>, Stop> {
         let (Some(certificate), Some(spki)) = (self.certificates.get(child), self.spki_of(who))
         else {
             return Ok(Err(Reason::Refused));
@@ -318,34 +355,18 @@ impl<'a> Search<'a> {
         if let Err(reason) = step::check_algorithm(certificate) {
             return Ok(Err(reason));
         }
-        let provider = self.inputs.provider;
-        let algorithm = certificate.algorithm;
-        let known =
-            provider.verifiers.iter().any(|v| v.certificate_algorithms().contains(&algorithm));
-        if !known {
-            let mut oid = super::der::Der::new(algorithm);
+        let signed = certificate.signed;
+        if !self.signatures.is_supported(signed.algorithm) {
+            let mut oid = super::der::Der::new(signed.algorithm);
             let algorithm = dotted(oid.expect(super::der::OID).unwrap_or_default());
             let certificate = subject(certificate);
             return Ok(Err(Reason::UnsupportedAlgorithm { certificate, algorithm }));
         }
-        let good = match self.checked.get(&(child, spki)) {
-            Some(good) => *good,
-            None => {
-                self.budget.signature()?;
-                let signature = certificate.signature;
-                let good = provider
-                    .verify_certificate(algorithm, spki, certificate.tbs, signature)
-                    .is_ok();
-                self.checked.insert((child, spki), good);
-                good
-            }
-        };
-        Ok(if good {
-            Ok(())
-        } else {
+        let proof = self.signatures.check(&mut self.budget, spki, signed)?;
+        Ok(proof.ok_or_else(|| {
             let issuer = directory::display(self.subject_of(who));
-            Err(Reason::BadSignature { certificate: subject(certificate), issuer })
-        })
+            Reason::BadSignature { certificate: subject(certificate), issuer }
+        }))
     }
 
     /// RFC 5280 §6.1.3 (b) and (c): the names of each certificate on the path, against the constraints of every CA above
@@ -371,7 +392,7 @@ impl<'a> Search<'a> {
                 if place > 0 && certificate.is_self_issued() {
                     continue;
                 }
-                match subtrees.allow(&Names::of(certificate), self.budget) {
+                match subtrees.allow(&Names::of(certificate), &mut self.budget) {
                     Ok(()) => {}
                     Err(Refusal::Exhausted(e)) => return Err(e),
                     Err(Refusal::Name(name)) => {
@@ -406,10 +427,11 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Remembers that the path, with this candidate on top, has failed.
-    fn fail(&mut self, stage: Stage, who: Option<&Who<'a>>, reason: Reason) {
+    /// Remembers that the path, with this candidate on top, has failed; others may be better.
+    fn fail(&mut self, stage: Stage, who: Option<&Who<'a>>, reason: Reason) -> Progress<'a> {
         let path = self.path(who.map(Who::place));
         self.record.fail(Rank { stage, depth: self.stack.len() }, path, reason);
+        Progress::Continue
     }
 
     fn path(&self, top: Option<Place<'a>>) -> Vec<Place<'a>> {

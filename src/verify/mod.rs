@@ -4,7 +4,9 @@
 //!   mod          the public face, and what credentials ask about their own certificates
 //!   anchor       whom we trust
 //!   chain        the search for a path; the budget counts what it costs; report tells how it went, hint what may cure it
+//!   verification a verdict in steps
 //!   step         the rules for one certificate       constraint   nameConstraints
+//!   strict       the rules of the strict profile     signature    signatures, and those remembered
 //!   raw_key      keys without certificates (RFC 7250)
 //!   name         whom a certificate is for           directory    distinguished names
 //!   certificate  one certificate, parsed             key, der     what it is made of
@@ -24,7 +26,10 @@ mod key;
 mod name;
 mod raw_key;
 mod report;
+mod signature;
 mod step;
+mod strict;
+mod verification;
 
 use std::sync::Arc;
 
@@ -32,9 +37,12 @@ use pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 
 pub use self::anchor::TrustAnchors;
 use self::certificate::Certificate;
-use self::chain::{Inputs, Search};
+use self::chain::{Found, Inputs, Search};
 use self::key::KeyKind;
 use self::raw_key::RawKeys;
+use self::signature::Cache;
+use self::verification::State;
+pub use self::verification::Verification;
 use crate::codepoints::{CertificateType, SignatureScheme};
 use crate::crypto::Provider;
 use crate::error::{CertificateError, CertificateReason, CertificateReport, Error, Misuse};
@@ -61,13 +69,37 @@ pub struct Evidence<'a> {
     pub asked_for_ocsp: bool,
 }
 
+/// How strict a verifier is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Profile {
+    /// RFC 5280 as far as it decides what a certificate means. Where private CAs all over the world leave out or mark
+    /// wrongly what RFC 5280 asks of issuers, and no other verifier minds, it is borne.
+    #[default]
+    Default,
+    /// Also the rules for issuers: RFC 5280's, and those of the CA/Browser Forum's Baseline Requirements for
+    /// certificates of TLS servers. Every public CA keeps them.
+    Strict,
+}
+
 /// Judges peers: their chains, or their raw public keys.
+///
+/// Clones share one memory of at most 1,024 signatures that were good, so that who meets the same intermediate or the
+/// same peer again checks no signature a second time. Everything else is judged every time.
 #[derive(Clone, Debug)]
 pub struct Verifier {
+    rules: Arc<Rules>,
+    cache: Cache,
+}
+
+/// What a verifier goes by.
+#[derive(Clone, Debug)]
+struct Rules {
     mode: Mode,
     raw_keys: RawKeys,
     /// What the peer may show, most preferred first.
     types: Vec<CertificateType>,
+    profile: Profile,
 }
 
 #[derive(Clone, Debug)]
@@ -90,8 +122,29 @@ impl Verifier {
     /// Accepts chains that lead to `anchors`, over at most 10 intermediates.
     #[must_use]
     pub fn new(anchors: TrustAnchors) -> Self {
-        let mode = Mode::Anchors { anchors, max_depth: DEFAULT_MAX_DEPTH };
-        Self { mode, raw_keys: RawKeys::default(), types: vec![CertificateType::X509] }
+        Self::with_mode(Mode::Anchors { anchors, max_depth: DEFAULT_MAX_DEPTH })
+    }
+
+    fn with_mode(mode: Mode) -> Self {
+        let rules = Rules {
+            mode,
+            raw_keys: RawKeys::default(),
+            types: vec![CertificateType::X509],
+            profile: Profile::default(),
+        };
+        Self { rules: Arc::new(rules), cache: Cache::default() }
+    }
+
+    /// For the builder methods: nothing is shared yet when a verifier is put together.
+    fn rules_mut(&mut self) -> &mut Rules {
+        Arc::make_mut(&mut self.rules)
+    }
+
+    /// Judges by this profile.
+    #[must_use]
+    pub fn with_profile(mut self, profile: Profile) -> Self {
+        self.rules_mut().profile = profile;
+        self
     }
 
     /// Accepts exactly these raw public keys (RFC 7250), and no certificates. Whoever has one of the private keys is the
@@ -107,7 +160,7 @@ impl Verifier {
         keys: impl IntoIterator<Item = SubjectPublicKeyInfoDer<'static>>,
     ) -> Result<Self, Error> {
         let mut this = Self::new(TrustAnchors::default());
-        this.types.clear();
+        this.rules_mut().types.clear();
         this.with_raw_public_keys(keys)
     }
 
@@ -120,9 +173,10 @@ impl Verifier {
         mut self,
         keys: impl IntoIterator<Item = SubjectPublicKeyInfoDer<'static>>,
     ) -> Result<Self, Error> {
-        self.raw_keys.add(keys)?;
-        if !self.types.contains(&CertificateType::RawPublicKey) {
-            self.types.push(CertificateType::RawPublicKey);
+        let rules = self.rules_mut();
+        rules.raw_keys.add(keys)?;
+        if !rules.types.contains(&CertificateType::RawPublicKey) {
+            rules.types.push(CertificateType::RawPublicKey);
         }
         Ok(self)
     }
@@ -132,8 +186,8 @@ impl Verifier {
     /// # Errors
     /// [`Misuse::Config`] if the list is empty, names a type twice, or one that this verifier has nothing to judge by.
     pub fn with_certificate_types(mut self, types: &[CertificateType]) -> Result<Self, Error> {
-        let known = |each: &CertificateType| match self.mode {
-            Mode::Anchors { .. } => self.types.contains(each),
+        let known = |each: &CertificateType| match self.rules.mode {
+            Mode::Anchors { .. } => self.rules.types.contains(each),
             Mode::AcceptAny => {
                 [CertificateType::X509, CertificateType::RawPublicKey].contains(each)
             }
@@ -143,21 +197,21 @@ impl Verifier {
         if types.is_empty() || twice || !types.iter().all(known) {
             return Err(Misuse::Config("the verifier cannot judge these certificate types").into());
         }
-        self.types = types.to_vec();
+        self.rules_mut().types = types.to_vec();
         Ok(self)
     }
 
     /// What the peer may show, most preferred first.
     #[must_use]
     pub fn certificate_types(&self) -> &[CertificateType] {
-        &self.types
+        &self.rules.types
     }
 
     /// Allows this many intermediates between the peer's certificate and the anchor, not counting self-issued ones;
     /// 0 means that an anchor must have issued the peer's certificate itself.
     #[must_use]
     pub fn with_max_depth(mut self, intermediates: usize) -> Self {
-        if let Mode::Anchors { max_depth, .. } = &mut self.mode {
+        if let Mode::Anchors { max_depth, .. } = &mut self.rules_mut().mode {
             *max_depth = intermediates;
         }
         self
@@ -168,14 +222,13 @@ impl Verifier {
     /// are not asked for, unless [`with_certificate_types`](Self::with_certificate_types) says so.
     #[must_use]
     pub fn danger_accept_any() -> Self {
-        let types = vec![CertificateType::X509];
-        Self { mode: Mode::AcceptAny, raw_keys: RawKeys::default(), types }
+        Self::with_mode(Mode::AcceptAny)
     }
 
     /// The anchors, or `None` if everything is accepted.
     #[must_use]
     pub fn anchors(&self) -> Option<&TrustAnchors> {
-        match &self.mode {
+        match &self.rules.mode {
             Mode::Anchors { anchors, .. } => Some(anchors),
             Mode::AcceptAny => None,
         }
@@ -183,17 +236,21 @@ impl Verifier {
 
     /// 32 bytes that stand for everything that this verifier goes by: sessions are bound to it.
     pub(crate) fn fingerprint(&self, provider: &Provider) -> [u8; 32] {
-        let mut data = match &self.mode {
+        let mut data = match &self.rules.mode {
             Mode::AcceptAny => b"sealwire verifier: any".to_vec(),
             Mode::Anchors { anchors, max_depth } => {
                 let mut data = b"sealwire verifier: anchors".to_vec();
                 data.extend(u64::try_from(*max_depth).unwrap_or(u64::MAX).to_be_bytes());
+                data.push(match self.rules.profile {
+                    Profile::Default => 0,
+                    Profile::Strict => 1,
+                });
                 data.extend(anchors.fingerprint(provider));
                 data
             }
         };
-        data.extend(self.raw_keys.fingerprint(provider).unwrap_or_default());
-        data.extend(self.types.iter().map(|each| each.0));
+        data.extend(self.rules.raw_keys.fingerprint(provider).unwrap_or_default());
+        data.extend(self.rules.types.iter().map(|each| each.0));
         provider.fingerprint(&data)
     }
 
@@ -207,8 +264,8 @@ impl Verifier {
         provider: &Provider,
         key: &SubjectPublicKeyInfoDer<'_>,
     ) -> Result<(), CertificateError> {
-        match self.mode {
-            Mode::Anchors { .. } => Ok(self.raw_keys.judge(provider, key)?),
+        match self.rules.mode {
+            Mode::Anchors { .. } => Ok(self.rules.raw_keys.judge(provider, key)?),
             Mode::AcceptAny => Ok(raw_key::check(key)?),
         }
     }
@@ -224,43 +281,60 @@ impl Verifier {
     /// If there is no such path. The reason that says most decides: what is wrong at an anchor before what is wrong
     /// below one, a longer path before a shorter; the report has all of them. One verdict may cost what the default
     /// [`Limits`](crate::Limits) say; in a handshake, what the configuration's say.
-    pub fn verify<'a>(
+    pub fn verify<'c>(
         &self,
         provider: &Provider,
-        chain: &'a [CertificateDer<'_>],
+        chain: &'c [CertificateDer<'_>],
         purpose: Purpose,
         name: Option<&ServerName<'_>>,
         now: UnixTime,
         evidence: Evidence<'_>,
-    ) -> Result<VerifiedPath<'a>, CertificateError> {
+    ) -> Result<VerifiedPath<'c>, CertificateError> {
         let budget = &mut Budget::default();
         self.verify_within(budget, provider, chain, purpose, name, now, evidence)
     }
 
     /// The same at the expense of this budget.
     #[allow(clippy::too_many_arguments)] // the public one's, and the budget
-    pub(crate) fn verify_within<'a>(
+    pub(crate) fn verify_within<'c>(
         &self,
         budget: &mut Budget,
         provider: &Provider,
-        chain: &'a [CertificateDer<'_>],
+        chain: &'c [CertificateDer<'_>],
         purpose: Purpose,
         name: Option<&ServerName<'_>>,
         now: UnixTime,
         evidence: Evidence<'_>,
-    ) -> Result<VerifiedPath<'a>, CertificateError> {
+    ) -> Result<VerifiedPath<'c>, CertificateError> {
         budget.start_verdict();
-        let Mode::Anchors { anchors, max_depth } = &self.mode else {
-            let (certificates, anchor) = (chain.iter().map(borrow).collect(), None);
+        let Some(inputs) = self.inputs(provider, purpose, name, now, evidence) else {
             not_empty(chain)?;
-            return Ok(VerifiedPath { certificates, anchor });
+            return Ok(VerifiedPath::unjudged(chain));
         };
-        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        let max_depth = *max_depth;
-        let inputs = Inputs { provider, anchors, purpose, name, max_depth, now, evidence };
-        let found = search(inputs, budget, chain)?.run()?;
-        let path = found.positions.iter().filter_map(|i| chain.get(*i));
-        Ok(VerifiedPath { certificates: path.map(borrow).collect(), anchor: Some(found.anchor) })
+        let mut search = search(inputs, *budget, chain)?;
+        let verdict = search.run();
+        *budget = search.budget();
+        Ok(VerifiedPath::new(verdict?, chain))
+    }
+
+    /// Begins what [`Verifier::verify`] does, to be done in steps.
+    pub fn start<'v, 'c: 'v>(
+        &'v self,
+        provider: &'v Provider,
+        chain: &'c [CertificateDer<'_>],
+        purpose: Purpose,
+        name: Option<&'v ServerName<'_>>,
+        now: UnixTime,
+        evidence: Evidence<'v>,
+    ) -> Verification<'v, 'c> {
+        let state = match self.inputs(provider, purpose, name, now, evidence) {
+            Some(inputs) => match search(inputs, Budget::default(), chain) {
+                Ok(search) => State::Searching(Box::new(search)),
+                Err(error) => State::Done(Err(error)),
+            },
+            None => State::Done(not_empty(chain).map(|_| VerifiedPath::unjudged(chain))),
+        };
+        Verification { chain, state }
     }
 
     /// Judges as [`Verifier::verify`] does, and tells how the verdict came about, whichever it is: every path that was
@@ -278,33 +352,68 @@ impl Verifier {
         now: UnixTime,
         evidence: Evidence<'_>,
     ) -> CertificateReport {
-        let Mode::Anchors { anchors, max_depth } = &self.mode else {
+        let Some(inputs) = self.inputs(provider, purpose, name, now, evidence) else {
             let notes = vec!["this verifier accepts every certificate".to_owned()];
             return CertificateReport { notes, ..Default::default() };
         };
-        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        let max_depth = *max_depth;
-        let inputs = Inputs { provider, anchors, purpose, name, max_depth, now, evidence };
-        let budget = &mut Budget::default();
-        let told = search(inputs, budget, chain).and_then(|mut search| {
+        let told = search(inputs, Budget::default(), chain).and_then(|mut search| {
             let found = search.run()?;
             Ok(search.explain(&found))
         });
         told.unwrap_or_else(|error| Arc::unwrap_or_clone(error.report))
+    }
+
+    /// What a search goes by; `None` if everything is accepted.
+    fn inputs<'a>(
+        &'a self,
+        provider: &'a Provider,
+        purpose: Purpose,
+        name: Option<&'a ServerName<'_>>,
+        now: UnixTime,
+        evidence: Evidence<'a>,
+    ) -> Option<Inputs<'a>> {
+        let Mode::Anchors { anchors, max_depth } = &self.rules.mode else { return None };
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        Some(Inputs {
+            provider,
+            anchors,
+            cache: &self.cache,
+            profile: self.rules.profile,
+            purpose,
+            name,
+            max_depth: *max_depth,
+            now,
+            evidence,
+        })
+    }
+}
+
+impl<'a> VerifiedPath<'a> {
+    fn new(found: Found<'_>, chain: &'a [CertificateDer<'_>]) -> Self {
+        let on_path = found.positions.iter().filter_map(|i| chain.get(*i));
+        Self { certificates: on_path.map(borrow).collect(), anchor: Some(found.anchor) }
+    }
+
+    fn unjudged(chain: &'a [CertificateDer<'_>]) -> Self {
+        Self { certificates: chain.iter().map(borrow).collect(), anchor: None }
     }
 }
 
 /// A search from the first certificate of the chain.
 fn search<'a>(
     inputs: Inputs<'a>,
-    budget: &'a mut Budget,
+    budget: Budget,
     chain: &'a [CertificateDer<'_>],
 ) -> Result<Search<'a>, CertificateError> {
     let (leaf, intermediates) = not_empty(chain)?;
     let leaf = parse(leaf)?;
     let of_itself = step::check_leaf(&leaf, inputs.purpose, inputs.now).err();
     let of_its_name = inputs.name.and_then(|name| step::check_name(&leaf, name).err());
-    let faults = of_itself.into_iter().chain(of_its_name).collect();
+    let of_profile = match inputs.profile {
+        Profile::Default => None,
+        Profile::Strict => strict::check_leaf(&leaf).err(),
+    };
+    let faults = of_itself.into_iter().chain(of_its_name).chain(of_profile).collect();
     Ok(Search::new(inputs, budget, leaf, faults, intermediates))
 }
 
@@ -353,7 +462,7 @@ pub(crate) fn is_for_name(certificate: &CertificateDer<'_>, name: &ServerName<'_
 /// nobody checks its signature (RFC 9846 §4.3.3), or does not parse.
 pub(crate) fn signature_algorithm<'a>(certificate: &'a CertificateDer<'_>) -> Option<&'a [u8]> {
     let certificate = Certificate::parse(certificate).ok()?;
-    (!certificate.is_self_issued()).then_some(certificate.algorithm)
+    (!certificate.is_self_issued()).then_some(certificate.signed.algorithm)
 }
 
 /// When the first of these certificates expires, in seconds since 1970; 0 if one does not parse.

@@ -224,7 +224,7 @@ pub(super) fn describe(certificate: &Certificate<'_>, provider: &Provider) -> Re
         subject_key_id: extensions.subject_key_id.map(hex),
         authority_key_id: extensions.authority_key_id.map(hex),
         key: key_name(certificate.spki),
-        signed_with: Some(algorithm_name(certificate.algorithm)),
+        signed_with: Some(algorithm_name(certificate.signed.algorithm)),
         validity: Some((certificate.not_before, certificate.not_after)),
         names: extensions.subject_alt_name.map(|names| names.display()).unwrap_or_default(),
         issuer_addresses: parsed.as_ref().map(issuer_addresses).unwrap_or_default(),

@@ -128,7 +128,7 @@ pub(super) fn check_key(spki: &[u8], name: impl FnOnce() -> String) -> Result<()
 
 /// RFC 9846 §4.5.1.3: MD5 and SHA-1 prove nothing. An anchor's own signature is not looked at.
 pub(super) fn check_algorithm(certificate: &Certificate<'_>) -> Result<(), Reason> {
-    match key::weak_algorithm(certificate.algorithm) {
+    match key::weak_algorithm(certificate.signed.algorithm) {
         Some(algorithm) => {
             Err(Reason::WeakAlgorithm { certificate: subject(certificate), algorithm })
         }

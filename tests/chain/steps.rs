@@ -1,0 +1,201 @@
+//! What a verdict costs: signatures are checked one a step, and those of accepted paths once and for all.
+
+use std::cell::Cell;
+use std::sync::OnceLock;
+use std::task::Poll;
+
+use sealwire::Verification;
+use sealwire::codepoints::SignatureScheme;
+use sealwire::crypto::{CryptoError, SignatureVerifier};
+
+use super::*;
+
+thread_local! {
+    /// How many signatures this thread has checked.
+    static CHECKED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// One of ring's verifiers, counted.
+struct Counting(&'static dyn SignatureVerifier);
+
+impl SignatureVerifier for Counting {
+    fn scheme(&self) -> SignatureScheme {
+        self.0.scheme()
+    }
+
+    fn certificate_algorithms(&self) -> &'static [&'static [u8]] {
+        self.0.certificate_algorithms()
+    }
+
+    fn certificate_only(&self) -> bool {
+        self.0.certificate_only()
+    }
+
+    fn verify(&self, spki: &[u8], message: &[u8], signature: &[u8]) -> Result<(), CryptoError> {
+        let verdict = self.0.verify(spki, message, signature);
+        // A verifier for another kind of key fails at once, and is none of the cost.
+        if verdict.is_ok() {
+            CHECKED.set(CHECKED.get() + 1);
+        }
+        verdict
+    }
+}
+
+fn counting_provider() -> Provider {
+    static VERIFIERS: OnceLock<Vec<&'static dyn SignatureVerifier>> = OnceLock::new();
+    let mut provider = ring::provider();
+    provider.verifiers = VERIFIERS.get_or_init(|| {
+        let mut counting: Vec<&'static dyn SignatureVerifier> = Vec::new();
+        for verifier in provider.verifiers {
+            counting.push(Box::leak(Box::new(Counting(*verifier))));
+        }
+        counting
+    });
+    provider
+}
+
+/// The verdict, and how many signatures each step took.
+fn run(mut verification: Verification<'_, '_>) -> (Result<usize, CertificateError>, Vec<usize>) {
+    let mut steps = Vec::new();
+    loop {
+        CHECKED.set(0);
+        let step = verification.step();
+        steps.push(CHECKED.get());
+        if let Poll::Ready(verdict) = step {
+            assert!(
+                matches!(verification.step(), Poll::Ready(again) if again.is_ok() == verdict.is_ok())
+            );
+            return (verdict.map(|path| path.certificates.len()), steps);
+        }
+    }
+}
+
+fn now(seconds: u64) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+}
+
+struct Judge {
+    provider: Provider,
+    verifier: Verifier,
+    name: ServerName<'static>,
+}
+
+impl Judge {
+    fn new(pki: &Pki) -> Self {
+        let verifier = Verifier::new(TrustAnchors::from_certificates([pki.root()]));
+        let name = ServerName::try_from("example.com").unwrap();
+        Self { provider: counting_provider(), verifier, name }
+    }
+
+    /// The verdict's code, and how many good signatures it took.
+    fn judge(&self, chain: &[Der], name: &ServerName<'_>, seconds: u64) -> (&'static str, usize) {
+        let purpose = Purpose::Server;
+        let start = self.verifier.start(
+            &self.provider,
+            chain,
+            purpose,
+            Some(name),
+            now(seconds),
+            Evidence::default(),
+        );
+        let (verdict, steps) = run(start);
+        assert!(steps.iter().all(|signatures| *signatures <= 1), "{steps:?}");
+        (verdict.map_or_else(|e| e.reason.code(), |_| "accepted"), steps.iter().sum())
+    }
+
+    fn now(&self, chain: &[Der]) -> (&'static str, usize) {
+        self.judge(chain, &self.name, NOW)
+    }
+}
+
+#[test]
+fn a_step_is_at_most_one_signature() {
+    let pki = Pki::new();
+    let judge = Judge::new(&pki);
+    let between = entity("Between");
+    let chain = [pki.leaf_draft().sign(&between), Draft::ca(&between).sign(&pki.ica), pki.ica()];
+    assert_eq!(judge.now(&chain), ("accepted", 3));
+    let verdict = judge
+        .verifier
+        .start(&judge.provider, &[], Purpose::Server, None, now(NOW), Evidence::default())
+        .step();
+    assert!(matches!(verdict, Poll::Ready(Err(_))));
+    let any = Verifier::danger_accept_any();
+    let verdict = any
+        .start(&judge.provider, &chain, Purpose::Server, None, now(NOW), Evidence::default())
+        .step();
+    assert!(matches!(verdict, Poll::Ready(Ok(path)) if path.certificates == chain));
+}
+
+/// The signatures of an accepted path are checked once, by all clones of the verifier; everything else every time.
+#[test]
+fn a_known_signature_is_not_checked_again() {
+    let pki = Pki::new();
+    let judge = Judge::new(&pki);
+    let chain = [pki.leaf(), pki.ica()];
+    assert_eq!(judge.now(&chain), ("accepted", 2));
+    assert_eq!(judge.now(&chain), ("accepted", 0));
+    let clone = Judge { verifier: judge.verifier.clone(), ..Judge::new(&pki) };
+    assert_eq!(clone.now(&chain), ("accepted", 0));
+    assert_eq!(Judge::new(&pki).now(&chain), ("accepted", 2), "a verifier of its own");
+    // The same intermediate for another leaf.
+    let other = pki.leaf_draft().sign(&pki.ica);
+    assert_eq!(judge.now(&[other, chain[1].clone()]), ("accepted", 1));
+
+    let other_name = ServerName::try_from("other.example").unwrap();
+    assert_eq!(judge.judge(&chain, &other_name, NOW).0, "name-mismatch");
+    assert_eq!(judge.judge(&chain, &judge.name, NOW + (1 << 30)).0, "expired");
+    assert_eq!(judge.judge(&chain, &judge.name, NOW - (1 << 28)).0, "not-yet-valid");
+    let nobody = Judge { verifier: judge.verifier.clone().with_max_depth(0), ..Judge::new(&pki) };
+    assert_eq!(nobody.now(&chain).0, "too-deep");
+}
+
+/// Every byte of a certificate and of the key counts.
+#[test]
+fn a_known_signature_is_good_for_exactly_what_it_signed() {
+    let pki = Pki::new();
+    let judge = Judge::new(&pki);
+    let (leaf, ica) = (pki.leaf(), pki.ica());
+    assert_eq!(judge.now(&[leaf.clone(), ica.clone()]).0, "accepted");
+    for at in 0..leaf.len() {
+        let mut changed = leaf.to_vec();
+        changed[at] ^= 1;
+        let (verdict, _) = judge.now(&[changed.into(), ica.clone()]);
+        assert_ne!(verdict, "accepted", "byte {at}");
+    }
+    let impostor = Entity { name: pki.ica.name.clone(), ..entity("") };
+    let ica = Draft::ca(&impostor).sign(&pki.root);
+    assert_eq!(judge.now(&[leaf, ica]).0, "bad-signature");
+}
+
+/// What does not lead to an anchor is not remembered, however often it comes: it cannot push out what does.
+#[test]
+fn what_was_not_accepted_is_not_remembered() {
+    let pki = Pki::new();
+    let judge = Judge::new(&pki);
+    let chain = [pki.leaf(), pki.ica()];
+    let stranger = entity("Stranger");
+    let theirs = [
+        Draft::leaf(&entity("x"), "example.com").sign(&stranger),
+        Draft::ca(&stranger).sign(&stranger),
+    ];
+    assert_eq!(judge.now(&theirs), ("self-signed", 1));
+    assert_eq!(judge.now(&theirs), ("self-signed", 1));
+    assert_eq!(judge.judge(&chain, &judge.name, NOW + (1 << 30)), ("expired", 1));
+    assert_eq!(judge.now(&chain), ("accepted", 2));
+    assert_eq!(judge.judge(&chain, &judge.name, NOW + (1 << 30)), ("expired", 0));
+}
+
+/// Another provider may judge otherwise.
+#[test]
+fn a_known_signature_is_known_of_one_provider() {
+    let pki = Pki::new();
+    let judge = Judge::new(&pki);
+    let chain = [pki.leaf(), pki.ica()];
+    assert_eq!(judge.now(&chain), ("accepted", 2));
+    verify(&judge.verifier, &chain, Purpose::Server, None, NOW).unwrap();
+    let mut without = counting_provider();
+    without.verifiers = &[];
+    let judge = Judge { provider: without, verifier: judge.verifier.clone(), ..Judge::new(&pki) };
+    assert_eq!(judge.now(&chain), ("unsupported-algorithm", 0));
+}
