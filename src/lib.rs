@@ -53,5 +53,6 @@ pub use self::split::{Receiver, Sender};
 pub use self::ticket::{MemoryTickets, RedeemedTicket, TicketKeys, Tickets};
 pub use self::traffic_keys::{DirectionKeys, TrafficKeys};
 pub use self::verify::{
-    Evidence, Profile, Purpose, TrustAnchors, Verification, VerifiedPath, Verifier,
+    Crls, CtLog, Evidence, Profile, Purpose, Revocation, Transparency, TrustAnchors, Verification,
+    VerifiedPath, Verifier,
 };

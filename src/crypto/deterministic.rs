@@ -52,6 +52,7 @@ pub fn provider(rng: Arc<dyn Rng>) -> Provider {
         more_groups: &[],
         verifiers: ring_provider::VERIFIERS,
         load_key,
+        sha1: Some(ring_provider::suite::sha1),
         rng,
     }
 }

@@ -52,6 +52,9 @@ pub struct Provider {
     pub verifiers: &'static [&'static dyn SignatureVerifier],
     /// Turns a private key (PKCS#8, SEC1 or PKCS#1) into something that signs.
     pub load_key: fn(&PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, CryptoError>,
+    /// SHA-1, by which nearly all OCSP responses name issuers and responders (RFC 6960 §4.1.1, §4.2.1), and which nothing is
+    /// believed by. Without it such responses are not understood.
+    pub sha1: Option<fn(&[u8]) -> [u8; 20]>,
     /// The source of randomness for hellos, key pairs and salts.
     pub rng: Arc<dyn Rng>,
 }
@@ -91,6 +94,12 @@ impl Provider {
         let mut context = short.or(self.suites.first())?.hash.start();
         data.iter().for_each(|part| context.update(part));
         context.current().as_ref().first_chunk().copied()
+    }
+
+    /// The hash of this length, 32 or 48, if a suite of the provider has it: SHA-256 or SHA-384.
+    pub(crate) fn hash(&self, len: usize, data: &[u8]) -> Option<HashValue> {
+        let suite = self.suites.iter().find(|suite| suite.hash.output_len() == len);
+        suite.map(|suite| suite.hash.digest(data))
     }
 
     /// Checks a CertificateVerify signature: `scheme` fixes the hash, and the curve too (RFC 9846 §4.5.2).

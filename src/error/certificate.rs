@@ -238,6 +238,128 @@ pub enum CertificateReason {
         /// The rule that it breaks, and where that is written.
         rule: &'static str,
     },
+    /// RFC 5280 §6.3, RFC 6960 §2.2: its issuer has revoked the certificate, for good or for now.
+    #[error(
+        "{certificate} was revoked {} ago, at {} ({cause}); whoever shows it needs a new one",
+        Span(*.now, *.since), Date(*.since)
+    )]
+    Revoked {
+        /// The certificate at fault.
+        certificate: String,
+        /// Since when.
+        since: i64,
+        /// The reason code, by its name (RFC 5280 §5.3.1).
+        cause: &'static str,
+        /// The time of the check.
+        now: i64,
+    },
+    /// RFC 5280 §6.3.3: nothing at hand says whether the certificate was revoked, and the policy is hard-fail.
+    #[error("whether {certificate}, issued by {issuer}, was revoked is not known: {why}")]
+    RevocationUnknown {
+        /// The certificate at fault.
+        certificate: String,
+        /// Its issuer.
+        issuer: String,
+        /// Why the evidence does not tell.
+        why: &'static str,
+    },
+    /// RFC 5280 §6.3.3 (a): the CRL that would tell is out of date.
+    #[error(
+        "the CRL of {issuer} expired {} ago, at {}; a new one has to be fetched",
+        Span(*.now, *.next_update), Date(*.next_update)
+    )]
+    CrlExpired {
+        /// Whose CRL.
+        issuer: String,
+        /// Its nextUpdate.
+        next_update: i64,
+        /// The time of the check.
+        now: i64,
+    },
+    /// RFC 5280 §5.1.2.4: the CRL that would tell is from the future.
+    #[error(
+        "the CRL of {issuer} is not valid for another {}, until {}; is the clock right?",
+        Span(*.this_update, *.now), Date(*.this_update)
+    )]
+    CrlNotYetValid {
+        /// Whose CRL.
+        issuer: String,
+        /// Its thisUpdate.
+        this_update: i64,
+        /// The time of the check.
+        now: i64,
+    },
+    /// RFC 6066 §8, RFC 6960 §3.2: the OCSP response that was stapled to the certificate is of no use.
+    #[error("the OCSP response stapled to {certificate} is of no use: {what}")]
+    BadStaple {
+        /// The certificate at fault.
+        certificate: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// RFC 6960 §4.2.2.1: the OCSP response is out of date.
+    #[error(
+        "the OCSP response stapled to {certificate} expired {} ago, at {}; whoever staples it has to fetch a new one",
+        Span(*.now, *.next_update), Date(*.next_update)
+    )]
+    StapleExpired {
+        /// The certificate at fault.
+        certificate: String,
+        /// Its nextUpdate, or a day after thisUpdate if it has none.
+        next_update: i64,
+        /// The time of the check.
+        now: i64,
+    },
+    /// RFC 6960 §4.2.2.1: the OCSP response is from the future.
+    #[error(
+        "the OCSP response stapled to {certificate} is not valid for another {}, until {}; is the clock right?",
+        Span(*.this_update, *.now), Date(*.this_update)
+    )]
+    StapleNotYetValid {
+        /// The certificate at fault.
+        certificate: String,
+        /// Its thisUpdate or producedAt.
+        this_update: i64,
+        /// The time of the check.
+        now: i64,
+    },
+    /// RFC 7633 §4.2.3: the certificate demands a stapled OCSP response, and there is none.
+    #[error(
+        "{certificate} demands a stapled OCSP response (must-staple), and none was sent; whoever shows it has to staple one"
+    )]
+    MissingStaple {
+        /// The certificate at fault.
+        certificate: String,
+    },
+    /// RFC 7633 §4.2.2: the certificate does not demand what its issuer demands of all that it issues.
+    #[error(
+        "{certificate} lacks a TLS feature that {issuer} demands of every certificate below it"
+    )]
+    TlsFeature {
+        /// The certificate at fault.
+        certificate: String,
+        /// The CA with the demand.
+        issuer: String,
+    },
+    /// RFC 6962 §3.3: too few logs vouch for the certificate.
+    #[error(
+        "{certificate} has {} of {} that count, and the policy wants {wanted} of {wanted_operators}: {why}",
+        Count(*.found, "certificate timestamp"), Count(*.operators, "log operator")
+    )]
+    NotLogged {
+        /// The certificate at fault.
+        certificate: String,
+        /// How many logs vouch for it.
+        found: usize,
+        /// How many have to.
+        wanted: usize,
+        /// How many operators those logs have.
+        operators: usize,
+        /// How many there have to be.
+        wanted_operators: usize,
+        /// Why the last timestamp that does not count does not.
+        why: &'static str,
+    },
     /// A bound of ours: there was more to try than one verdict may cost. Whether a good path exists is not known.
     #[error("the chain asks for too much work ({limit}); it was not accepted")]
     BudgetExhausted {
@@ -260,7 +382,15 @@ impl CertificateReason {
             | Self::WeakAlgorithm { .. }
             | Self::WeakKey { .. }
             | Self::NotCa { .. }
-            | Self::PathLength { .. } => Alert::bad_certificate,
+            | Self::PathLength { .. }
+            | Self::TlsFeature { .. } => Alert::bad_certificate,
+            // "was revoked by its signer"
+            Self::Revoked { .. } => Alert::certificate_revoked,
+            // "an invalid or unacceptable OCSP response is provided"
+            Self::BadStaple { .. }
+            | Self::StapleExpired { .. }
+            | Self::StapleNotYetValid { .. }
+            | Self::MissingStaple { .. } => Alert::bad_certificate_status_response,
             // "was of an unsupported type"
             Self::Version { .. }
             | Self::UnknownCriticalExtension { .. }
@@ -278,6 +408,10 @@ impl CertificateReason {
             | Self::NameConstraint { .. }
             | Self::Policy { .. }
             | Self::UntrustedKey { .. }
+            | Self::RevocationUnknown { .. }
+            | Self::CrlExpired { .. }
+            | Self::CrlNotYetValid { .. }
+            | Self::NotLogged { .. }
             | Self::Profile { .. }
             | Self::BudgetExhausted { .. } => Alert::certificate_unknown,
             Self::Refused => Alert::access_denied,
@@ -312,6 +446,16 @@ impl CertificateReason {
             Self::UnsupportedAlgorithm { .. } => "unsupported-algorithm",
             Self::UnsupportedKey { .. } => "unsupported-key",
             Self::UntrustedKey { .. } => "untrusted-key",
+            Self::Revoked { .. } => "revoked",
+            Self::RevocationUnknown { .. } => "revocation-unknown",
+            Self::CrlExpired { .. } => "crl-expired",
+            Self::CrlNotYetValid { .. } => "crl-not-yet-valid",
+            Self::BadStaple { .. } => "bad-staple",
+            Self::StapleExpired { .. } => "staple-expired",
+            Self::StapleNotYetValid { .. } => "staple-not-yet-valid",
+            Self::MissingStaple { .. } => "missing-staple",
+            Self::TlsFeature { .. } => "tls-feature",
+            Self::NotLogged { .. } => "not-logged",
             Self::BudgetExhausted { .. } => "budget-exhausted",
             Self::Refused => "refused",
         }
@@ -329,6 +473,15 @@ impl fmt::Display for Names<'_> {
             );
         }
         write!(f, "it is for {}", self.0.join(", "))
+    }
+}
+
+/// So many of these.
+struct Count(usize, &'static str);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}{}", self.0, self.1, if self.0 == 1 { "" } else { "s" })
     }
 }
 

@@ -335,6 +335,14 @@ pub enum Misuse {
     /// A private key does not parse, or is of a kind that the provider cannot use.
     #[error("the private key does not parse, or the provider cannot use it")]
     PrivateKey,
+    /// A certificate revocation list cannot be used.
+    #[error("CRL number {number} cannot be used: {what}")]
+    Crl {
+        /// Which of those that were given, from 1.
+        number: usize,
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// A certificate does not parse, or does not belong to the private key.
     #[error("the certificate does not parse, or its key is not the private key's")]
     Credential,

@@ -20,6 +20,8 @@ pub(super) struct Certificate<'a> {
     pub(super) der: &'a [u8],
     /// The TBSCertificate, its signature, and the algorithm.
     pub(super) signed: Signed<'a>,
+    /// The contents of the serial number's INTEGER.
+    pub(super) serial: &'a [u8],
     /// The version: 0 is v1, 2 is v3.
     pub(super) version: u8,
     /// The issuer's Name with its tag.
@@ -47,6 +49,16 @@ pub(super) struct Extensions<'a> {
     pub(super) name_constraints: Option<&'a [u8]>,
     /// Whether policyConstraints asks for an explicit policy.
     pub(super) requires_policy: bool,
+    /// The value of cRLDistributionPoints.
+    pub(super) crl_distribution_points: Option<&'a [u8]>,
+    /// The TLS extensions that whoever shows this certificate has promised to answer (RFC 7633).
+    pub(super) tls_features: Vec<u16>,
+    /// Whether there is no revocation information about this certificate (noRevAvail, RFC 9608).
+    pub(super) no_revocation: bool,
+    /// Whether the certificate of an OCSP responder says that nobody need ask about it (RFC 6960 §4.2.2.2.1).
+    pub(super) ocsp_nocheck: bool,
+    /// A SignedCertificateTimestampList (RFC 6962 §3.3).
+    pub(super) timestamps: Option<&'a [u8]>,
     /// keyIdentifier of authorityKeyIdentifier: a hint, never a proof.
     pub(super) authority_key_id: Option<&'a [u8]>,
     /// subjectKeyIdentifier: a hint, never a proof.
@@ -61,6 +73,7 @@ pub(super) struct Purposes {
     pub(super) server: bool,
     pub(super) client: bool,
     pub(super) any: bool,
+    pub(super) ocsp_signing: bool,
 }
 
 impl<'a> Certificate<'a> {
@@ -99,7 +112,7 @@ impl<'a> Certificate<'a> {
             },
         };
         // RFC 5280 §4.1.2.2: zero, negative and over-long numbers exist and are borne; several encodings of one are not.
-        fields.expect(der::INTEGER).filter(|serial| der::is_integer(serial))?;
+        let serial = fields.expect(der::INTEGER).filter(|serial| der::is_integer(serial))?;
         let inner_algorithm = fields.expect(der::SEQUENCE)?;
         let issuer = fields.next().filter(|e| e.tag == der::SEQUENCE)?.raw;
         let mut validity = Der::new(fields.expect(der::SEQUENCE)?);
@@ -118,6 +131,7 @@ impl<'a> Certificate<'a> {
         let this = Self {
             der: bytes,
             signed: Signed { message: tbs.raw, algorithm, signature },
+            serial,
             version,
             issuer,
             subject,
@@ -142,30 +156,10 @@ impl<'a> Certificate<'a> {
 
 impl<'a> Extensions<'a> {
     fn parse(list: &'a [u8]) -> Result<Self, &'static str> {
-        const BAD: &str = "its extensions do not parse";
-        let mut list = Der::new(Der::new(list).only(der::SEQUENCE).ok_or(BAD)?);
+        let list = Der::new(list).only(der::SEQUENCE).ok_or("its extensions do not parse")?;
         let mut this = Self::default();
-        let mut seen: Vec<&[u8]> = Vec::new();
-        while !list.is_empty() {
-            let mut fields = Der::new(list.expect(der::SEQUENCE).ok_or(BAD)?);
-            let oid = fields.expect(der::OID).ok_or(BAD)?;
-            let critical = match fields.optional(der::BOOLEAN).ok_or(BAD)? {
-                None | Some([0]) => false,
-                Some([0xff]) => true,
-                Some(_) => return Err(BAD),
-            };
-            let value = fields.only(der::OCTET_STRING).ok_or(BAD)?;
-            // RFC 5280 §4.2: no extension twice.
-            if seen.contains(&oid) {
-                return Err("it has the same extension twice");
-            }
-            if seen.len() >= MAX_EXTENSIONS {
-                return Err("it has too many extensions");
-            }
-            seen.push(oid);
-            this.add(oid, critical, value)?;
-        }
-        if seen.is_empty() { Err(BAD) } else { Ok(this) }
+        der::each_extension(list, |oid, critical, value| this.add(oid, critical, value))?;
+        Ok(this)
     }
 
     /// RFC 5280 §4.2: a critical extension that is not processed refuses the certificate. Some that we know are in that
@@ -186,8 +180,12 @@ impl<'a> Extensions<'a> {
                 // SIZE (1..MAX)
                 Der::new(value).only(der::SEQUENCE).filter(|l| !l.is_empty()).ok_or(BAD)?;
                 let v: ExtendedKeyUsage<'_> = read(value).ok_or(BAD)?;
-                self.extended_key_usage =
-                    Some(Purposes { server: v.server_auth, client: v.client_auth, any: v.any });
+                self.extended_key_usage = Some(Purposes {
+                    server: v.server_auth,
+                    client: v.client_auth,
+                    any: v.any,
+                    ocsp_signing: v.ocsp_signing,
+                });
             }
             oids::SUBJECT_ALT_NAME => {
                 const BAD: &str = "its subjectAltName does not parse";
@@ -242,6 +240,16 @@ impl<'a> Extensions<'a> {
                 }
                 processed = false;
             }
+            // What does not parse is for no CRL: `distribution` sees to that.
+            oids::CRL_DISTRIBUTION_POINTS => self.crl_distribution_points = Some(value),
+            oids::TLS_FEATURE => {
+                self.tls_features =
+                    read_features(value).ok_or("its TLS features do not parse (RFC 7633)")?;
+            }
+            oids::NO_REV_AVAIL => self.no_revocation = true,
+            oids::OCSP_NOCHECK => self.ocsp_nocheck = true,
+            // What does not parse is no timestamp.
+            super::sct::TIMESTAMPS => self.timestamps = Der::new(value).only(der::OCTET_STRING),
             _ => processed = false,
         }
         if critical && !processed && self.unknown_critical.is_none() {
@@ -259,11 +267,25 @@ fn read<'a, T: FromDer<'a, x509_parser::error::X509Error>>(value: &'a [u8]) -> O
     T::from_der(value).ok().filter(|(rest, _)| rest.is_empty()).map(|(_, v)| v)
 }
 
+/// RFC 7633 §4: Features.
+fn read_features(value: &[u8]) -> Option<Vec<u16>> {
+    let mut list = Der::new(Der::new(value).only(der::SEQUENCE)?);
+    let mut features = Vec::new();
+    while !list.is_empty() {
+        features.push(match list.expect(der::INTEGER)? {
+            [low @ 0..=0x7f] => u16::from(*low),
+            [0, low @ 0x80..=0xff] => u16::from(*low),
+            [high @ 1..=0x7f, low] | [0, high @ 0x80..=0xff, low] => {
+                u16::from_be_bytes([*high, *low])
+            }
+            _ => return None,
+        });
+    }
+    Some(features)
+}
+
 /// Version 3, as it is encoded.
 pub(super) const V3: u8 = 2;
-/// Real certificates have about ten; looking for duplicates is quadratic.
-const MAX_EXTENSIONS: usize = 64;
-
 /// Contents octets of object identifiers (RFC 5280 §A.2).
 mod oids {
     pub(super) const SUBJECT_KEY_ID: &[u8] = &[0x55, 0x1d, 14];
@@ -271,6 +293,7 @@ mod oids {
     pub(super) const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 17];
     pub(super) const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
     pub(super) const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 30];
+    pub(super) const CRL_DISTRIBUTION_POINTS: &[u8] = &[0x55, 0x1d, 31];
     pub(super) const CERTIFICATE_POLICIES: &[u8] = &[0x55, 0x1d, 32];
     pub(super) const ANY_POLICY: &[u8] = &[0x55, 0x1d, 32, 0];
     pub(super) const POLICY_MAPPINGS: &[u8] = &[0x55, 0x1d, 33];
@@ -278,5 +301,8 @@ mod oids {
     pub(super) const POLICY_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 36];
     pub(super) const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 37];
     pub(super) const INHIBIT_ANY_POLICY: &[u8] = &[0x55, 0x1d, 54];
+    pub(super) const NO_REV_AVAIL: &[u8] = &[0x55, 0x1d, 56];
+    pub(super) const TLS_FEATURE: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 24];
+    pub(super) const OCSP_NOCHECK: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 48, 1, 5];
     pub(super) const AUTHORITY_INFO_ACCESS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 1];
 }

@@ -19,6 +19,7 @@ use pki_types::{CertificateDer, ServerName};
 use super::anchor::Anchor;
 use super::certificate::Certificate;
 use super::constraint::{Names, Refusal, Subtrees};
+use super::evidence::{Judge, Link, Outcome, Policies};
 use super::report::{Case, Place, Rank, Record, Stage, dotted, subject};
 use super::signature::{Cache, Proof, Signatures, Stop};
 use super::{Evidence, Profile, Purpose, TrustAnchors, directory, step};
@@ -39,9 +40,9 @@ pub(super) struct Inputs<'a> {
     pub(super) max_depth: usize,
     /// Seconds since 1970.
     pub(super) now: i64,
-    /// What the peer sent beside its chain. No policy looks at it yet.
-    #[allow(dead_code)]
+    /// What the peer sent beside its chain, and what is asked of it.
     pub(super) evidence: Evidence<'a>,
+    pub(super) policies: &'a Policies,
 }
 
 /// A search in progress.
@@ -117,6 +118,10 @@ pub(super) struct Found<'a> {
     /// The subject of the anchor.
     pub(super) anchor: Vec<u8>,
     place: Place<'a>,
+    /// The last second in which the certificates and the evidence are good.
+    pub(super) until: i64,
+    /// The logs that vouch for the leaf.
+    pub(super) logs: Vec<String>,
 }
 
 impl<'a> Search<'a> {
@@ -236,12 +241,46 @@ impl<'a> Search<'a> {
     /// What is asked of a whole path that is in order otherwise, and may take signatures of its own: with
     /// [`Stop::Yield`], this is called again in the next step.
     fn close(&mut self, complete: Complete<'a>) -> Result<Progress<'a>, Stop> {
+        let (outcome, evidence) = match self.check_evidence(&complete) {
+            Ok(Ok(good)) => good,
+            Ok(Err(reason)) => {
+                return Ok(self.fail(Stage::Evidence, Some(&complete.anchor), reason));
+            }
+            Err(stop) => {
+                self.complete = Some(complete);
+                return Err(stop);
+            }
+        };
         let proofs = self.stack.iter().filter_map(|frame| frame.proof);
-        self.signatures.remember(proofs.chain([complete.proof]));
+        self.signatures.remember(proofs.chain([complete.proof]).chain(evidence));
         let path = self.stack.iter().filter_map(|f| self.positions.get(f.certificate));
         let anchor = self.subject_of(&complete.anchor).to_vec();
         let place = complete.anchor.place();
-        Ok(Progress::Done(Ok(Found { positions: path.copied().collect(), anchor, place })))
+        let Outcome { until, logs } = outcome;
+        let on_path = self.stack.iter().filter_map(|f| self.certificates.get(f.certificate));
+        let until = on_path.map(|certificate| certificate.not_after).fold(until, i64::min);
+        let positions = path.copied().collect();
+        Ok(Progress::Done(Ok(Found { positions, anchor, place, until, logs })))
+    }
+
+    /// Revocation and transparency, and the signatures that were found good on the way.
+    fn check_evidence(
+        &mut self,
+        complete: &Complete<'a>,
+    ) -> Result<Result<(Outcome, Vec<Proof>), Reason>, Stop> {
+        let on_path = self.stack.iter().filter_map(|f| self.certificates.get(f.certificate));
+        let path: Vec<&Certificate<'_>> = on_path.collect();
+        let anchor = match &complete.anchor {
+            Who::Anchor(certificate) => Some(&**certificate),
+            Who::Intermediate(_) | Who::Key { .. } => None,
+        };
+        let spki = self.spki_of(&complete.anchor).unwrap_or_default();
+        let links = Link::all_of(&path, (self.subject_of(&complete.anchor), spki), anchor);
+        let Inputs { provider, policies, evidence, now, .. } = self.inputs;
+        let (signatures, budget) = (&mut self.signatures, &mut self.budget);
+        let mut judge = Judge { provider, signatures, budget, proofs: Vec::new() };
+        let outcome = policies.check(&links, evidence, now, &mut judge)?;
+        Ok(outcome.map(|outcome| (outcome, judge.proofs)))
     }
 
     /// The end of the path has no candidates left. If nobody even had the right name, that is where the path broke off.

@@ -150,12 +150,58 @@ fn digits<const N: usize>(bytes: &[u8]) -> Option<(i64, &[u8])> {
     Some((value, rest))
 }
 
+/// The bytes of the subjectPublicKey in a SubjectPublicKeyInfo (RFC 5280 §4.1).
+pub(super) fn public_key(spki: &[u8]) -> Option<&[u8]> {
+    let mut fields = Der::new(Der::new(spki).only(SEQUENCE)?);
+    fields.expect(SEQUENCE)?;
+    bytes_of_bit_string(fields.only(BIT_STRING)?)
+}
+
+/// RFC 5280 §4.1 and §4.2: calls `each` for every extension of a list, whose contents these are, with its object
+/// identifier, whether it is critical, and its value.
+///
+/// # Errors
+/// If the list does not parse, is empty, or has an extension twice; and what `each` says.
+pub(super) fn each_extension<'a>(
+    list: &'a [u8],
+    mut each: impl FnMut(&'a [u8], bool, &'a [u8]) -> Result<(), &'static str>,
+) -> Result<(), &'static str> {
+    const BAD: &str = "its extensions do not parse";
+    let mut list = Der::new(list);
+    let mut seen: Vec<&[u8]> = Vec::new();
+    while !list.is_empty() {
+        let mut fields = Der::new(list.expect(SEQUENCE).ok_or(BAD)?);
+        let oid = fields.expect(OID).ok_or(BAD)?;
+        let critical = match fields.optional(BOOLEAN).ok_or(BAD)? {
+            None | Some([0]) => false,
+            Some([0xff]) => true,
+            Some(_) => return Err(BAD),
+        };
+        let value = fields.only(OCTET_STRING).ok_or(BAD)?;
+        // RFC 5280 §4.2: no extension twice.
+        if seen.contains(&oid) {
+            return Err("it has the same extension twice");
+        }
+        if seen.len() >= MAX_EXTENSIONS {
+            return Err("it has too many extensions");
+        }
+        seen.push(oid);
+        each(oid, critical, value)?;
+    }
+    if seen.is_empty() { Err(BAD) } else { Ok(()) }
+}
+
+/// Real certificates have about ten extensions; looking for duplicates is quadratic.
+const MAX_EXTENSIONS: usize = 64;
+
 const CONSTRUCTED: u8 = 0x20;
 pub(super) const BOOLEAN: u8 = 0x01;
 pub(super) const INTEGER: u8 = 0x02;
 pub(super) const BIT_STRING: u8 = 0x03;
 pub(super) const OCTET_STRING: u8 = 0x04;
+pub(super) const NULL: u8 = 0x05;
 pub(super) const OID: u8 = 0x06;
+pub(super) const ENUMERATED: u8 = 0x0a;
 pub(super) const UTC_TIME: u8 = 0x17;
 pub(super) const GENERALIZED_TIME: u8 = 0x18;
 pub(super) const SEQUENCE: u8 = 0x30;
@@ -173,7 +219,12 @@ pub(super) const fn context_constructed(number: u8) -> u8 {
 
 /// `contents` as a SEQUENCE, with its tag and length.
 pub(super) fn sequence(contents: &[u8]) -> Vec<u8> {
-    let mut out = vec![SEQUENCE];
+    element(SEQUENCE, contents)
+}
+
+/// `contents` with this tag, and their length.
+pub(super) fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
+    let mut out = vec![tag];
     match u8::try_from(contents.len()) {
         Ok(short @ 0..=0x7f) => out.push(short),
         _ => {

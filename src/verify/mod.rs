@@ -7,25 +7,33 @@
 //!   verification a verdict in steps
 //!   step         the rules for one certificate       constraint   nameConstraints
 //!   strict       the rules of the strict profile     signature    signatures, and those remembered
+//!   evidence     what comes beside a chain           sct          certificate transparency
+//!   revocation   the policy on revocation            crl, distribution, ocsp   what it goes by
 //!   raw_key      keys without certificates (RFC 7250)
 //!   name         whom a certificate is for           directory    distinguished names
 //!   certificate  one certificate, parsed             key, der     what it is made of
 //! ```
 //!
 //! A chain is judged at a time that the caller names, and with nothing but what the caller gives: nothing is fetched.
-//! Revocation and certificate policies are not looked at; a path that demands a policy is refused.
+//! Certificate policies are not looked at; a path that demands a policy is refused.
 
 mod anchor;
 mod certificate;
 mod chain;
 mod constraint;
+mod crl;
 mod der;
 mod directory;
+mod distribution;
+mod evidence;
 mod hint;
 mod key;
 mod name;
+mod ocsp;
 mod raw_key;
 mod report;
+mod revocation;
+mod sct;
 mod signature;
 mod step;
 mod strict;
@@ -38,8 +46,13 @@ use pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 pub use self::anchor::TrustAnchors;
 use self::certificate::Certificate;
 use self::chain::{Found, Inputs, Search};
+pub use self::crl::Crls;
+pub use self::evidence::Evidence;
+use self::evidence::Policies;
 use self::key::KeyKind;
 use self::raw_key::RawKeys;
+pub use self::revocation::Revocation;
+pub use self::sct::{CtLog, Transparency};
 use self::signature::Cache;
 use self::verification::State;
 pub use self::verification::Verification;
@@ -55,18 +68,6 @@ pub enum Purpose {
     Server,
     /// The peer is a client: id-kp-clientAuth.
     Client,
-}
-
-/// What a peer sent beside its chain, none of it checked yet (RFC 9846 §4.5.1.1). The default is nothing, and nothing was
-/// asked for.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Evidence<'a> {
-    /// The OCSP response (DER) that was stapled to the first certificate; empty if there is none.
-    pub ocsp: &'a [u8],
-    /// The signed certificate timestamps that came with the first certificate, each without its length.
-    pub scts: &'a [Vec<u8>],
-    /// Whether the peer was asked for an OCSP response. Only then can one that is missing be held against it.
-    pub asked_for_ocsp: bool,
 }
 
 /// How strict a verifier is.
@@ -100,6 +101,7 @@ struct Rules {
     /// What the peer may show, most preferred first.
     types: Vec<CertificateType>,
     profile: Profile,
+    policies: Policies,
 }
 
 #[derive(Clone, Debug)]
@@ -116,6 +118,12 @@ pub struct VerifiedPath<'a> {
     pub certificates: Vec<CertificateDer<'a>>,
     /// The subject of the trust anchor: a DER Name with its tag. `None` if no anchor was asked for.
     pub anchor: Option<Vec<u8>>,
+    /// The names of the logs whose timestamps were found good, if they were looked for
+    /// ([`Verifier::with_transparency`]).
+    pub logs: Vec<String>,
+    /// The last second in which the certificates on the path, and the evidence that they are not revoked, are good: in
+    /// seconds since 1970. `u64::MAX` if nothing was judged.
+    pub until: u64,
 }
 
 impl Verifier {
@@ -131,6 +139,7 @@ impl Verifier {
             raw_keys: RawKeys::default(),
             types: vec![CertificateType::X509],
             profile: Profile::default(),
+            policies: Policies::default(),
         };
         Self { rules: Arc::new(rules), cache: Cache::default() }
     }
@@ -207,6 +216,21 @@ impl Verifier {
         &self.rules.types
     }
 
+    /// Finds out whether certificates were revoked (default: no). Without this only a certificate that itself demands an
+    /// OCSP response (RFC 7633, "must-staple") is refused when the peer was asked for one and has sent none that is good.
+    #[must_use]
+    pub fn with_revocation(mut self, policy: Revocation) -> Self {
+        self.rules_mut().policies.revocation = Some(policy);
+        self
+    }
+
+    /// Looks for the certificate transparency timestamps (RFC 6962) of the peer's certificate (default: no).
+    #[must_use]
+    pub fn with_transparency(mut self, policy: Transparency) -> Self {
+        self.rules_mut().policies.transparency = Some(policy);
+        self
+    }
+
     /// Allows this many intermediates between the peer's certificate and the anchor, not counting self-issued ones;
     /// 0 means that an anchor must have issued the peer's certificate itself.
     #[must_use]
@@ -246,6 +270,7 @@ impl Verifier {
                     Profile::Strict => 1,
                 });
                 data.extend(anchors.fingerprint(provider));
+                data.extend(self.rules.policies.fingerprint(provider));
                 data
             }
         };
@@ -384,6 +409,7 @@ impl Verifier {
             max_depth: *max_depth,
             now,
             evidence,
+            policies: &self.rules.policies,
         })
     }
 }
@@ -391,11 +417,17 @@ impl Verifier {
 impl<'a> VerifiedPath<'a> {
     fn new(found: Found<'_>, chain: &'a [CertificateDer<'_>]) -> Self {
         let on_path = found.positions.iter().filter_map(|i| chain.get(*i));
-        Self { certificates: on_path.map(borrow).collect(), anchor: Some(found.anchor) }
+        Self {
+            certificates: on_path.map(borrow).collect(),
+            anchor: Some(found.anchor),
+            logs: found.logs,
+            until: u64::try_from(found.until).unwrap_or(0),
+        }
     }
 
     fn unjudged(chain: &'a [CertificateDer<'_>]) -> Self {
-        Self { certificates: chain.iter().map(borrow).collect(), anchor: None }
+        let certificates = chain.iter().map(borrow).collect();
+        Self { certificates, anchor: None, logs: Vec::new(), until: u64::MAX }
     }
 }
 

@@ -62,6 +62,8 @@ pub(super) enum Stage {
     Issuer,
     /// The path reached an anchor, and broke a rule there or as a whole.
     Anchor,
+    /// The path is in order, but it is revoked, or not known not to be, or in no log.
+    Evidence,
     /// The path is in order, but the peer's certificate is not.
     Leaf,
     /// The search was cut short: nothing that was found says what else there was.
@@ -169,10 +171,27 @@ fn locate(
             path.pop();
             last.saturating_sub(1)
         }
-        (_, R::NameConstraint { certificate, .. }) => {
+        (
+            _,
+            R::NameConstraint { certificate: named, .. }
+            | R::Revoked { certificate: named, .. }
+            | R::RevocationUnknown { certificate: named, .. }
+            | R::CrlExpired { issuer: named, .. }
+            | R::CrlNotYetValid { issuer: named, .. }
+            | R::TlsFeature { certificate: named, .. },
+        ) => {
             let subject = |i: &usize| certificates.get(*i).map(|c| &c.subject);
-            path.iter().position(|i| subject(i) == Some(certificate)).unwrap_or(last)
+            path.iter().position(|i| subject(i) == Some(named)).unwrap_or(last)
         }
+        // Staples and timestamps are about the peer's own certificate.
+        (
+            _,
+            R::BadStaple { .. }
+            | R::StapleExpired { .. }
+            | R::StapleNotYetValid { .. }
+            | R::MissingStaple { .. }
+            | R::NotLogged { .. },
+        ) => 0,
         _ => last,
     };
     (path, at)

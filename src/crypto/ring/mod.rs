@@ -58,6 +58,7 @@ pub fn provider() -> Provider {
         more_groups: MORE_GROUPS,
         verifiers: VERIFIERS,
         load_key,
+        sha1: Some(suite::sha1),
         rng: Arc::new(SystemRandom(system_random())),
     }
 }
