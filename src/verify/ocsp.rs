@@ -36,28 +36,12 @@ pub(super) fn status(
         Ok(response) => response,
         Err(what) => return bad(what),
     };
-    // RFC 6960 §3.2: first whether this is about our certificate, then whether the signer may say so.
-    let entries = response.entries.iter().filter(|entry| entry.id.names(link, judge.provider));
-    let entries: Vec<_> = entries.collect();
-    if entries.is_empty() {
-        return bad("it says nothing about this certificate");
+    if key::weak_algorithm(response.signed.algorithm).is_some() {
+        return bad("it is signed with too weak an algorithm");
     }
-    if let Err(what) = response.check_signer(link, lists, times, judge)? {
-        return bad(what);
-    }
-    if response.produced_at > times.now.saturating_add(CLOCK_TOLERANCE) {
-        return Ok(early(link, response.produced_at, times));
-    }
-    // What one entry revokes no other makes good.
-    let mut statuses: Vec<_> = entries.iter().map(|entry| entry.status(link, times)).collect();
-    statuses.sort_by_key(|status| match status {
-        Status::Revoked(_) => 0,
-        Status::Good { .. } => 1,
-        Status::Unknown(_) => 2,
-    });
-    match statuses.into_iter().next() {
-        Some(status) => Ok(status),
-        None => bad("it says nothing about this certificate"),
+    match response.check_signer(link, lists, times, judge)? {
+        Ok(()) => Ok(response.status(link, times, judge.provider)),
+        Err(what) => bad(what),
     }
 }
 
@@ -204,11 +188,7 @@ impl<'a> Response<'a> {
         times: Times,
         judge: &mut Judge<'_, '_>,
     ) -> Result<Result<(), &'static str>, Stop> {
-        let algorithm = self.signed.algorithm;
-        if key::weak_algorithm(algorithm).is_some() {
-            return Ok(Err("it is signed with too weak an algorithm"));
-        }
-        if !judge.signatures.is_supported(algorithm) {
+        if !judge.signatures.is_supported(self.signed.algorithm) {
             return Ok(Err("it is signed with an algorithm that the provider does not have"));
         }
         let mut trouble = "its responder is neither the issuer nor authorised by it";
@@ -248,6 +228,25 @@ impl<'a> Response<'a> {
             return Ok(Ok(()));
         }
         Ok(Err(trouble))
+    }
+
+    /// What the response says of the certificate, if it may be believed (RFC 6960 §3.2).
+    fn status(&self, link: &Link<'_>, times: Times, provider: &Provider) -> Status {
+        if self.produced_at > times.now.saturating_add(CLOCK_TOLERANCE) {
+            return early(link, self.produced_at, times);
+        }
+        let entries = self.entries.iter().filter(|entry| entry.id.names(link, provider));
+        let statuses = entries.map(|entry| entry.status(link, times));
+        // What one entry revokes no other makes good.
+        let first = statuses.min_by_key(|status| match status {
+            Status::Revoked(_) => 0,
+            Status::Good { .. } => 1,
+            Status::Unknown(_) => 2,
+        });
+        first.unwrap_or_else(|| {
+            let what = "it says nothing about this certificate";
+            Status::Unknown(Reason::BadStaple { certificate: subject(link.certificate), what })
+        })
     }
 }
 
@@ -461,3 +460,6 @@ mod oids {
     pub(super) const SHA256: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1];
     pub(super) const SHA384: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 2];
 }
+
+#[cfg(test)]
+mod tests;

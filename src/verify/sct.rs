@@ -138,13 +138,14 @@ pub(super) fn check(
     judge: &mut Judge<'_, '_>,
 ) -> Result<Result<Vec<String>, Reason>, Stop> {
     let mut count = Count::default();
+    let not_after = link.certificate.not_after;
     // RFC 6962 §3.3: clients look in all three places.
     let embedded = link.certificate.extensions.timestamps.map(split).unwrap_or_default();
     if !embedded.is_empty()
         && let Some(entry) = precertificate(link, judge.provider)
     {
         for sct in embedded {
-            policy.consider(sct, &entry, link.certificate, now, &mut count, judge)?;
+            policy.consider(sct, &entry, not_after, now, &mut count, judge)?;
         }
     }
     let stapled = ocsp::timestamps(evidence.ocsp).into_iter().flat_map(split);
@@ -152,7 +153,7 @@ pub(super) fn check(
     if others.peek().is_some() {
         let entry = final_certificate(link.certificate);
         for sct in others {
-            policy.consider(sct, &entry, link.certificate, now, &mut count, judge)?;
+            policy.consider(sct, &entry, not_after, now, &mut count, judge)?;
         }
     }
     let operators = count.operators(policy);
@@ -199,7 +200,7 @@ impl Transparency {
         &self,
         sct: &[u8],
         entry: &[u8],
-        certificate: &Certificate<'_>,
+        not_after: i64,
         now: i64,
         count: &mut Count,
         judge: &mut Judge<'_, '_>,
@@ -207,7 +208,7 @@ impl Transparency {
         if self.required && self.is_met(count) {
             return Ok(());
         }
-        match self.judge(sct, entry, certificate, now, judge)? {
+        match self.judge(sct, entry, not_after, now, judge)? {
             Ok(place) if count.logs.contains(&place) => {}
             Ok(place) => count.logs.push(place),
             Err(trouble) => count.trouble = Some(trouble),
@@ -220,7 +221,7 @@ impl Transparency {
         &self,
         sct: &[u8],
         entry: &[u8],
-        certificate: &Certificate<'_>,
+        not_after: i64,
         now: i64,
         judge: &mut Judge<'_, '_>,
     ) -> Result<Result<usize, &'static str>, Stop> {
@@ -239,14 +240,15 @@ impl Transparency {
         if log.retired.is_some_and(|retired| at >= retired) {
             return Ok(Err("one is of a log that had been retired"));
         }
-        let not_after = certificate.not_after;
         if log.interval.is_some_and(|(start, end)| !(start..end).contains(&not_after)) {
             return Ok(Err("one is of a log for certificates that expire at other times"));
         }
-        // RFC 6962 §2.1.4: SHA-256, with ECDSA or PKCS#1 v1.5.
+        // RFC 6962 §2.1.4: SHA-256, with ECDSA or PKCS#1 v1.5. Private logs use SHA-384 as well.
         let algorithm = match sct.algorithm {
             [SHA256, ECDSA] => alg_id::ECDSA_SHA256,
             [SHA256, RSA] => alg_id::RSA_PKCS1_SHA256,
+            [SHA384, ECDSA] => alg_id::ECDSA_SHA384,
+            [SHA384, RSA] => alg_id::RSA_PKCS1_SHA384,
             _ => return Ok(Err("one has a signature that logs do not make")),
         };
         let message = sct.signed(entry);
@@ -393,5 +395,9 @@ const CERTIFICATE_TIMESTAMP: u8 = 0;
 const X509_ENTRY: u16 = 0;
 const PRECERT_ENTRY: u16 = 1;
 const SHA256: u8 = 4;
+const SHA384: u8 = 5;
 const RSA: u8 = 1;
 const ECDSA: u8 = 3;
+
+#[cfg(test)]
+mod tests;
