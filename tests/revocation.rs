@@ -8,12 +8,15 @@
 mod certificates;
 #[path = "revocation/crls.rs"]
 mod crls;
+#[path = "revocation/handshakes.rs"]
+mod handshakes;
 #[path = "revocation/maker.rs"]
 mod maker;
 #[path = "revocation/ocsp.rs"]
 mod ocsp;
 #[path = "revocation/scts.rs"]
 mod scts;
+mod support;
 
 use std::time::Duration;
 

@@ -54,7 +54,7 @@ pub struct Provider {
     pub load_key: fn(&PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, CryptoError>,
     /// SHA-1, by which nearly all OCSP responses name issuers and responders (RFC 6960 §4.1.1, §4.2.1), and which nothing is
     /// believed by. Without it such responses are not understood.
-    pub sha1: Option<fn(&[u8]) -> [u8; 20]>,
+    pub sha1: Option<fn(&[u8]) -> HashValue>,
     /// The source of randomness for hellos, key pairs and salts.
     pub rng: Arc<dyn Rng>,
 }

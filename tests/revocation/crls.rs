@@ -90,7 +90,7 @@ fn pitfall_46_the_same_name_with_another_key() {
     let impostor = entity("Intermediate");
     let clean = List::default().sign(&impostor);
     unknown(
-        pki.judge(leaf_only(&[clean.clone()]), pki.leaf_draft()),
+        pki.judge(leaf_only(std::slice::from_ref(&clean)), pki.leaf_draft()),
         "not signed by that issuer's",
     );
     // Nor can it revoke anything.

@@ -140,7 +140,7 @@ fn pitfall_47_a_responder_whom_the_issuer_has_authorised() {
     bad(&pki, &named.sign(&entity("Responder")), "not by its responder's key");
 
     bad(&pki, &by(&who, &[]), "neither the issuer nor authorised");
-    bad(&pki, &by(&entity("Responder"), &[good.clone()]), "not by its responder's key");
+    bad(&pki, &by(&entity("Responder"), std::slice::from_ref(&good)), "not by its responder's key");
     let misnamed = Response { responder: Some(tlv(0xa1, &name("X"))), ..pki.response() };
     bad(&pki, &misnamed.sign(&pki.ica), "neither the issuer nor authorised");
     // Directly by the issuer: not by the root, nor by somebody else under its name.

@@ -59,9 +59,8 @@ static CHACHA20_POLY1305_SHA256: CipherSuite = CipherSuite {
 };
 
 /// [`Provider::sha1`](super::super::Provider::sha1)
-pub(in crate::crypto) fn sha1(data: &[u8]) -> [u8; 20] {
-    let digest = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, data);
-    digest.as_ref().first_chunk().copied().unwrap_or_default()
+pub(in crate::crypto) fn sha1(data: &[u8]) -> HashValue {
+    HashValue::new(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, data).as_ref())
 }
 
 static SHA256: SuiteHash = SuiteHash { digest: &digest::SHA256, hmac: &hmac::HMAC_SHA256 };

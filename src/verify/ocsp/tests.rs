@@ -60,7 +60,8 @@ fn judge(vector: &serde_json::Value, now: i64) -> String {
         issuer_certificate: Some(&issuer),
     };
     let mut provider = provider::provider();
-    let verifiers = provider.verifiers.iter().copied().chain([&Sha1 as &dyn SignatureVerifier]);
+    let sha1: &dyn SignatureVerifier = &Sha1;
+    let verifiers = provider.verifiers.iter().copied().chain([sha1]);
     provider.verifiers = Box::leak(verifiers.collect::<Vec<_>>().into_boxed_slice());
     let (cache, mut budget) = (Cache::default(), Budget::default());
     let mut signatures = Signatures::new(&provider, &cache);
