@@ -22,7 +22,7 @@ use super::constraint::{Names, Refusal, Subtrees};
 use super::evidence::{Judge, Link, Outcome, Policies};
 use super::report::{Case, Place, Rank, Record, Stage, dotted, subject};
 use super::signature::{Cache, Proof, Signatures, Stop};
-use super::{Evidence, Profile, Purpose, TrustAnchors, directory, step};
+use super::{Evidence, Profile, Purpose, TrustAnchors, directory, step, strict};
 use crate::crypto::Provider;
 use crate::error::{CertificateError, CertificateReason as Reason, CertificateReport, Limit};
 use crate::limits::Budget;
@@ -311,7 +311,7 @@ impl<'a> Search<'a> {
         // How many intermediates will be under the issuer, of those that count (RFC 5280 §6.1.4 (l)).
         let intermediates = on_path().filter(|i| *i != 0).filter_map(|i| self.certificates.get(i));
         let below = intermediates.filter(|c| !c.is_self_issued()).count();
-        let Inputs { purpose, now, max_depth, .. } = self.inputs;
+        let max_depth = self.inputs.max_depth;
 
         let named = self.inputs.anchors.named(&key).iter();
         for anchor in named.filter_map(|i| self.inputs.anchors.get(*i)) {
@@ -320,11 +320,8 @@ impl<'a> Search<'a> {
                     let Ok(anchor) = Certificate::parse(der) else { continue };
                     // A leaf that is itself an anchor and signed itself issues nothing but itself.
                     let itself = index == 0 && anchor.der == child.der;
-                    let rules = if itself {
-                        Ok(())
-                    } else {
-                        step::check_issuer(&anchor, true, below, purpose, now)
-                    };
+                    let rules =
+                        if itself { Ok(()) } else { self.check_issuer(&anchor, true, below) };
                     Candidate { who: Who::Anchor(Box::new(anchor)), rules }
                 }
                 Anchor::Key { subject, spki, name_constraints } => {
@@ -355,7 +352,7 @@ impl<'a> Search<'a> {
             let rules = if above > max_depth {
                 Err(Reason::TooDeep { limit: max_depth })
             } else {
-                step::check_issuer(issuer, false, below, purpose, now)
+                self.check_issuer(issuer, false, below)
             };
             candidates.push(Candidate { who: Who::Intermediate(i), rules });
         }
@@ -363,6 +360,20 @@ impl<'a> Search<'a> {
         candidates.sort_by_key(|c| self.promise(child, c));
         candidates.reverse();
         Frame { certificate: index, proof, candidates, any }
+    }
+
+    fn check_issuer(
+        &self,
+        issuer: &Certificate<'_>,
+        is_anchor: bool,
+        below: usize,
+    ) -> Result<(), Reason> {
+        let Inputs { purpose, profile, now, .. } = self.inputs;
+        step::check_issuer(issuer, is_anchor, below, purpose, now)?;
+        match profile {
+            Profile::Default => Ok(()),
+            Profile::Strict => strict::check_issuer(issuer, is_anchor),
+        }
     }
 
     /// The order in which candidates are tried: the smallest first.

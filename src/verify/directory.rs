@@ -49,12 +49,22 @@ pub(super) fn rdns(name: &[u8]) -> Option<Vec<Rdn>> {
 
 /// The e-mail addresses in a Name: attributes of type emailAddress (RFC 5280 §4.1.2.6).
 pub(super) fn email_addresses(name: &[u8]) -> Vec<&[u8]> {
+    attributes(name, EMAIL_ADDRESS)
+}
+
+/// The common names in a Name, as they are encoded.
+pub(super) fn common_names(name: &[u8]) -> Vec<&[u8]> {
+    attributes(name, COMMON_NAME)
+}
+
+/// The values of all attributes of a type.
+fn attributes<'a>(name: &'a [u8], oid: &[u8]) -> Vec<&'a [u8]> {
     let Some(rdns) = Der::new(name).only(der::SEQUENCE) else { return Vec::new() };
     elements(rdns)
         .flat_map(|set| elements(set.value))
         .filter_map(|pair| {
             let mut pair = Der::new(pair.value);
-            (pair.expect(der::OID)? == EMAIL_ADDRESS).then(|| pair.next())?.map(|e| e.value)
+            (pair.expect(der::OID)? == oid).then(|| pair.next())?.map(|e| e.value)
         })
         .collect()
 }
@@ -162,6 +172,7 @@ const NUMERIC_STRING: u8 = 0x12;
 const TELETEX_STRING: u8 = 0x14;
 const VISIBLE_STRING: u8 = 0x1a;
 const BMP_STRING: u8 = 0x1e;
+const COMMON_NAME: &[u8] = &[0x55, 4, 3];
 const EMAIL_ADDRESS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1];
 
 #[cfg(test)]

@@ -88,14 +88,24 @@ impl KeyKind {
 
 /// The bits of the modulus in a DER RSAPublicKey (RFC 8017 §A.1.1).
 fn modulus_bits(key: &[u8]) -> Option<usize> {
-    let modulus = Der::new(Der::new(key).only(der::SEQUENCE)?).expect(der::INTEGER)?;
-    if !der::is_integer(modulus) {
-        return None;
-    }
+    let (modulus, _) = rsa_public_key(key)?;
     let mut digits = modulus.iter().skip_while(|b| **b == 0);
     let top = digits.next()?;
     let top_bits = usize::try_from(8 - top.leading_zeros()).ok()?;
     Some(digits.count() * 8 + top_bits)
+}
+
+/// The contents of modulus and exponent in a DER SubjectPublicKeyInfo of an RSA key.
+pub(super) fn rsa_numbers(spki: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut der = Der::new(Der::new(spki).only(der::SEQUENCE)?);
+    der.expect(der::SEQUENCE)?;
+    rsa_public_key(der::bytes_of_bit_string(der.only(der::BIT_STRING)?)?)
+}
+
+fn rsa_public_key(key: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut numbers = Der::new(Der::new(key).only(der::SEQUENCE)?);
+    let (modulus, exponent) = (numbers.expect(der::INTEGER)?, numbers.only(der::INTEGER)?);
+    (der::is_integer(modulus) && der::is_integer(exponent)).then_some((modulus, exponent))
 }
 
 /// The name of a signature algorithm that no longer proves anything: its hash is MD2, MD4, MD5 or SHA-1
