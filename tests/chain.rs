@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::expect_used)]
 
+#[path = "chain/counting.rs"]
+mod counting;
 #[path = "chain/maker.rs"]
 mod maker;
 #[path = "chain/names.rs"]

@@ -6,6 +6,8 @@
 #[allow(dead_code)]
 #[path = "chain/maker.rs"]
 mod certificates;
+#[path = "chain/counting.rs"]
+mod counting;
 #[path = "revocation/crls.rs"]
 mod crls;
 #[path = "revocation/handshakes.rs"]
@@ -16,6 +18,8 @@ mod maker;
 mod ocsp;
 #[path = "revocation/scts.rs"]
 mod scts;
+#[path = "revocation/steps.rs"]
+mod steps;
 mod support;
 
 use std::time::Duration;

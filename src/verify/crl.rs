@@ -385,11 +385,12 @@ impl Crl {
         }
         let (message, algorithm, signature) = (&self.tbs, &self.algorithm, &self.signature);
         let signed = Signed { message, algorithm, signature };
-        let good = judge.is_signed(spki, signed)?;
+        let good = judge.signatures.check_anew(judge.budget, spki, signed)?;
         let mut checked = checked();
-        if checked.len() < MAX_CHECKED {
-            checked.push(Checked { provider, spki: spki.to_vec(), good });
+        if checked.len() >= MAX_CHECKED {
+            checked.remove(0);
         }
+        checked.push(Checked { provider, spki: spki.to_vec(), good });
         Ok(good)
     }
 }

@@ -104,6 +104,22 @@ impl<'a> Signatures<'a> {
         Ok(good.then_some(Proof(Some(digest))))
     }
 
+    /// As [`check`](Self::check), for what is large, and whose verdict the caller keeps: nothing is hashed to find it again.
+    pub(super) fn check_anew(
+        &mut self,
+        budget: &mut Budget,
+        spki: &[u8],
+        signed: Signed<'_>,
+    ) -> Result<bool, Stop> {
+        if !self.may_check {
+            return Err(Stop::Yield);
+        }
+        budget.signature()?;
+        self.may_check = false;
+        let Signed { message, algorithm, signature } = signed;
+        Ok(self.provider.verify_certificate(algorithm, spki, message, signature).is_ok())
+    }
+
     /// Remembers these. Only what stood on an accepted path comes here: whoever sends certificates of his own making
     /// cannot push out what others need.
     pub(super) fn remember(&self, proofs: impl IntoIterator<Item = Proof>) {
