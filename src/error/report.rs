@@ -138,6 +138,9 @@ impl fmt::Display for CertificateReport {
         if self.omitted > 0 {
             writeln!(f, "and {} more paths, all in vain", self.omitted)?;
         }
+        if !all.is_empty() && self.notes.len() + self.hints.len() > 0 {
+            writeln!(f)?;
+        }
         self.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))?;
         self.hints.iter().try_for_each(|hint| writeln!(f, "hint: {} ({})", hint.text, hint.code))
     }
@@ -247,8 +250,13 @@ impl ReportedCertificate {
         }
         if let Some(issuer) = &self.issuer {
             let with = self.signed_with.as_deref().unwrap_or("an unknown algorithm");
-            let id = id(&self.authority_key_id);
-            writeln!(f, "{bar}issuer   {issuer}{id}, with {with}")?;
+            match *issuer == self.subject {
+                true => writeln!(f, "{bar}issuer   itself, by {with}")?,
+                false => {
+                    let id = id(&self.authority_key_id);
+                    writeln!(f, "{bar}issuer   {issuer}{id}, by {with}")?;
+                }
+            }
         }
         if let Some(serial) = &self.serial {
             writeln!(f, "{bar}serial   {serial}")?;
@@ -304,6 +312,7 @@ mod tests {
   └─✗ unknown-issuer: no path to a trusted root: the issuer of CN=b, which is CN=d, is neither trusted nor in the \
 peer's chain; either the peer must send that intermediate, or its root has to be trusted here
 and 2 more paths, all in vain
+
 note: certificate 3 was ignored
 hint: Renew it. (renew)
 ";

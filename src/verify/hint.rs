@@ -46,6 +46,12 @@ impl Doctor<'_, '_, '_> {
         let path = self.path(attempt);
         let last = path.last().copied();
         match reason {
+            Reason::UnknownIssuer { .. } | Reason::SelfSigned { .. }
+                if self.case.inputs.anchors.is_empty() =>
+            {
+                let text = "Nobody is trusted here at all: the list of roots is empty.";
+                vec![Hint::new("no-roots", text)]
+            }
             Reason::UnknownIssuer { issuer, .. } => self.unknown_issuer(last, issuer),
             Reason::SelfSigned { .. } => self.self_signed(last).into_iter().collect(),
             Reason::BadSignature { certificate, issuer } => {
@@ -114,12 +120,6 @@ impl Doctor<'_, '_, '_> {
     /// intermediate, a root that is not trusted here.
     fn unknown_issuer(&self, last: Option<&ReportedCertificate>, issuer: &str) -> Vec<Hint> {
         let peer = self.peer;
-        if self.case.inputs.anchors.is_empty() {
-            return vec![Hint::new(
-                "no-roots",
-                "Nobody is trusted here at all: the list of roots is empty.",
-            )];
-        }
         let key_id = last.and_then(|c| c.authority_key_id.as_ref());
         let key_id = key_id.map(|id| format!(" (key id {id})")).unwrap_or_default();
         let address = last.and_then(|c| c.issuer_addresses.first());
@@ -192,7 +192,10 @@ impl Doctor<'_, '_, '_> {
                 ),
             );
         }
-        let id = |id: Option<&str>| id.map_or("of no identifier".into(), |id| format!("id {id}"));
+        let id = |id: Option<&str>| match id {
+            Some(id) => format!("with the id {id}"),
+            None => "without an id".to_owned(),
+        };
         let whose = match issuer.is_some_and(|c| c.is_anchor) {
             true => "trusted here",
             false => "that was sent",
@@ -276,7 +279,8 @@ impl Doctor<'_, '_, '_> {
         let covers = |c: &&super::certificate::Certificate<'_>| {
             !c.is_ca() && c.extensions.subject_alt_name.is_some_and(|names| names.cover(name))
         };
-        let place = self.case.certificates.iter().position(|c| covers(&c))?;
+        let first = self.case.certificates.first().is_some_and(|c| covers(&c));
+        let place = self.case.certificates.iter().position(|c| covers(&c)).filter(|_| !first)?;
         let number = self.case.positions.get(place)? + 1;
         let certificate = subject(self.case.certificates.get(place)?);
         let peer = self.peer;

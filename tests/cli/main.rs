@@ -9,3 +9,4 @@ mod replay;
 mod serve;
 mod session;
 mod support;
+mod verify;

@@ -48,12 +48,13 @@ impl Color {
 /// The verdict and the paths, in colour if `stream`, for which it is, has any.
 pub(crate) fn told(report: &CertificateReport, stream: &impl IsTerminal) -> String {
     let name = report.name.as_deref().map_or_else(
-        || ", if its name does not matter".to_owned(),
+        || " (for whom was not asked: --name NAME)".to_owned(),
         |name| format!(" for {}", printable(name)),
     );
     let first = match &report.reason {
         None => format!("✓ verified{name}"),
-        Some(reason) => format!("✗ not verified{name}: {reason} ({})", reason.code()),
+        Some(reason) if report.certificates.is_empty() => format!("✗ not verified{name}: {reason}"),
+        Some(reason) => format!("✗ not verified{name}: {}", reason.code()),
     };
     let text = format!("{first}\n\n{report}");
     if Color::is_for(stream) { paint(&text) } else { text }

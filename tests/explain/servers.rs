@@ -1,0 +1,192 @@
+//! Misconfigured servers, and what their clients are told.
+
+use super::*;
+
+#[test]
+fn an_intermediate_that_is_not_sent() {
+    let world = World::new();
+    let leaf = world.leaf_draft().with(issuer_at("http://ca.example/issuing.cer"));
+    let error = world.shown(&[leaf.sign(&world.ica)]);
+    reads(&error, "missing-intermediate", "missing-intermediate");
+    // Without an address it may be a private root as well.
+    let error = world.shown(&[world.leaf()]);
+    reads(&error, "untrusted-root", "missing-intermediate-or-root");
+}
+
+#[test]
+fn roots_that_are_not_trusted() {
+    let world = World::new();
+    let other = entity("Another Root CA");
+    let verifier = Verifier::new(trusted(&[Draft::ca(&other).sign(&other)]));
+    let chain = [world.leaf(), world.ica(), world.root()];
+    let error = world.shown_to(&verifier, &chain, NAME);
+    reads(&error, "untrusted-root", "untrusted-root");
+    let error = world.shown_to(&verifier, &chain[..2], NAME);
+    reads(&error, "untrusted-root", "untrusted-root-not-sent");
+    let nobody = Verifier::new(TrustAnchors::default());
+    reads(&world.shown_to(&nobody, &chain, NAME), "no-roots", "no-roots");
+}
+
+#[test]
+fn a_certificate_that_signed_itself() {
+    let world = World::new();
+    let own = world.leaf_draft().with(issuer_key_id("cccccccc")).sign(&world.server);
+    reads(&world.shown(&[own]), "self-signed", "self-signed");
+}
+
+#[test]
+fn a_ca_as_a_leaf() {
+    let world = World::new();
+    let ica = world.ica_draft().with(usage(KEY_CERT_SIGN | DIGITAL_SIGNATURE)).sign(&world.root);
+    let verifier = Verifier::new(trusted(&[world.root()]));
+    let error = handshake(&verifier, &[ica, world.root()], &world.ica, NAME);
+    reads(&error, "ca-as-leaf", "ca-as-leaf");
+}
+
+#[test]
+fn names() {
+    let world = World::new();
+    let verifier = Verifier::new(trusted(&[world.root()]));
+    let shown = |names: &[(u8, &[u8])], wanted| {
+        let leaf = world.leaf_draft().with(alt_names(names)).sign(&world.ica);
+        world.shown_to(&verifier, &[leaf, world.ica()], wanted)
+    };
+    let names: &[(u8, &[u8])] = &[(DNS, b"mail.example.com"), (DNS, b"www.example.com")];
+    reads(&shown(names, "www.exmaple.com"), "wrong-name", "wrong-name");
+    reads(&shown(names, "192.0.2.1"), "wrong-name", "wrong-name-address");
+    let wildcard: &[(u8, &[u8])] = &[(DNS, b"*.example.com")];
+    reads(&shown(wildcard, "example.com"), "wildcard-too-narrow", "wildcard-parent");
+    reads(&shown(wildcard, "a.b.example.com"), "wildcard-too-narrow", "wildcard-two-labels");
+    let address: &[(u8, &[u8])] = &[(DNS, b"192.0.2.1")];
+    reads(&shown(address, "192.0.2.1"), "address-as-dns-name", "address-as-dns-name");
+
+    let leaf = world.leaf_draft().without(SUBJECT_ALT_NAME).sign(&world.ica);
+    reads(&world.shown(&[leaf, world.ica()]), "no-alt-name", "no-alt-name");
+}
+
+#[test]
+fn a_chain_in_the_wrong_order() {
+    let world = World::new();
+    let old = Draft { serial: vec![9], ..Draft::leaf(&world.server, "old.example.com") };
+    let chain = [old.sign(&world.ica), world.ica(), world.leaf()];
+    reads(&world.shown(&chain), "leaf-not-first", "leaf-not-first");
+}
+
+#[test]
+fn purposes_and_rights() {
+    let world = World::new();
+    let leaf = world.leaf_draft().with(purposes(&[CLIENT_AUTH])).sign(&world.ica);
+    reads(&world.shown(&[leaf, world.ica()]), "wrong-purpose", "wrong-purpose");
+
+    let ica = world.ica_draft().with(basic(false, None)).sign(&world.root);
+    reads(&world.shown(&[world.leaf(), ica]), "make-it-a-ca", "make-it-a-ca");
+    // The server's certificate is trusted, as if it were that of its CA.
+    let ica = world.ica_draft().without(BASIC_CONSTRAINTS).sign(&world.root);
+    let error = world.shown_to(&Verifier::new(trusted(&[ica])), &[world.leaf()], NAME);
+    reads(&error, "make-it-a-ca", "make-it-a-ca-trusted");
+
+    let internal = constraints(&[(DNS, b"internal.example")], &[]);
+    let ica = world.ica_draft().with(internal).sign(&world.root);
+    reads(&world.shown(&[world.leaf(), ica]), "outside-constraints", "outside-constraints");
+
+    let flat = Verifier::new(trusted(&[world.root()])).with_max_depth(0);
+    let error = world.shown_to(&flat, &[world.leaf(), world.ica()], NAME);
+    reads(&error, "allow-depth", "allow-depth");
+}
+
+#[test]
+fn one_name_and_two_keys() {
+    let world = World::new();
+    let anew = entity("Example Root CA");
+    let root = Draft::ca(&anew).with(key_id("dddddddd")).sign(&anew);
+    let verifier = Verifier::new(trusted(&[root]));
+    let error = world.shown_to(&verifier, &[world.leaf(), world.ica()], NAME);
+    reads(&error, "issuer-has-another-key", "issuer-has-another-key");
+
+    // A private CA that signs leaves itself, and gives nobody a key identifier.
+    let verifier = Verifier::new(trusted(&[Draft::ca(&anew).sign(&anew)]));
+    let leaf = world.leaf_draft().without(AUTHORITY_KEY_ID).sign(&world.root);
+    let error = world.shown_to(&verifier, &[leaf], NAME);
+    reads(&error, "issuer-has-another-key", "issuer-has-another-key-without-ids");
+}
+
+#[test]
+fn a_certificate_that_was_changed() {
+    let world = World::new();
+    let mut changed = world.leaf().to_vec();
+    let serial = changed.windows(3).position(|w| w == [2, 1, 1]).unwrap();
+    changed[serial + 2] = 7;
+    reads(&world.shown(&[changed.into(), world.ica()]), "damaged", "damaged");
+}
+
+/// The tests' time is 2026-09-21 14:13:20 UTC.
+#[test]
+fn clocks_and_calendars() {
+    let world = World::new();
+    let until = |draft: Draft, not_after| Draft { not_after, ..draft };
+    let leaf = until(world.leaf_draft(), "20260918000000Z").sign(&world.ica);
+    reads(&world.shown(&[leaf.clone(), world.ica()]), "renew", "renew");
+
+    let ica = until(world.ica_draft(), "20260101000000Z").sign(&world.root);
+    let error = world.shown(&[world.leaf(), ica.clone()]);
+    reads(&error, "replace-intermediate", "replace-intermediate");
+
+    let root = until(world.root_draft(), "20240101000000Z").sign(&world.root);
+    let verifier = Verifier::new(trusted(&[root.clone()]));
+    let error = world.shown_to(&verifier, &[world.leaf(), world.ica()], NAME);
+    reads(&error, "update-roots", "update-roots");
+
+    let error = world.shown_to(&verifier, &[leaf, ica], NAME);
+    reads(&error, "check-clock", "all-expired");
+
+    let early = Draft { not_before: "20260921141820Z", ..world.leaf_draft() }.sign(&world.ica);
+    reads(&world.shown(&[early, world.ica()]), "check-clock", "not-yet-valid");
+}
+
+#[test]
+fn hashes_that_prove_nothing() {
+    let world = World::new();
+    let sha1 = tlv(0x30, &tlv(6, &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 1]));
+    let leaf = world.leaf_draft().sign_as(&world.ica, &sha1);
+    reads(&world.shown(&[leaf, world.ica()]), "sign-with-sha256", "sign-with-sha256");
+}
+
+/// A server of ours loads none of these, and others do: `cli` has OpenSSL's server show them.
+#[test]
+fn what_our_own_server_does_not_load() {
+    let world = World::new();
+    let roots = [world.root()];
+    let leaf = world.leaf_draft().with(usage(KEY_ENCIPHERMENT)).sign(&world.ica);
+    let report = judged(&roots, &[leaf, world.ica()], Some(NAME));
+    report_reads(&report, "needs-digital-signature", "needs-digital-signature");
+
+    let modulus = [&[0x00, 0xc1][..], &[0x5a; 127]].concat();
+    let key = tlv(0x30, &[tlv(2, &modulus), tlv(2, &[1, 0, 1])].concat());
+    let rsa = [6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1, 5, 0];
+    let spki = tlv(0x30, &[tlv(0x30, &rsa), tlv(3, &[&[0], &key[..]].concat())].concat());
+    let leaf = Draft { spki, ..world.leaf_draft() }.sign(&world.ica);
+    let report = judged(&roots, &[leaf, world.ica()], Some(NAME));
+    report_reads(&report, "make-longer-key", "make-longer-key");
+
+    let old = Draft { version: 0, extensions: vec![], ..world.leaf_draft() }.sign(&world.ica);
+    let report = judged(&roots, &[old, world.ica()], Some(NAME));
+    report_reads(&report, "make-version-3", "make-version-3");
+}
+
+/// The server judges: what it says is about a client.
+#[test]
+fn a_client_without_its_intermediate() {
+    let world = World::new();
+    let roots = || Verifier::new(trusted(&[world.root()]));
+    let own = credential(&[world.leaf(), world.ica()], &world.server);
+    let server = ServerConfig::new(ring::provider(), vec![own]).unwrap();
+    let server = server.with_client_auth(ClientAuth::Required(roots()));
+    let leaf = world.leaf_draft().with(issuer_at("http://ca.example/issuing.cer"));
+    let client = ClientConfig::new(ring::provider(), roots()).unwrap();
+    let client = client.with_credentials(vec![credential(&[leaf.sign(&world.ica)], &world.server)]);
+    let client = Calls::PLAIN.client(&Arc::new(client), NAME.try_into().unwrap(), None);
+    let mut pair = Pair::of(client, Calls::PLAIN.server(server), Transport::Glued);
+    pair.pump();
+    let Some(Error::Certificate(error)) = pair.server.error else { panic!("no verdict") };
+    reads(&error, "missing-intermediate", "missing-intermediate-of-client");
+}
