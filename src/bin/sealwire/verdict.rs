@@ -1,10 +1,10 @@
 //! A verdict on a certificate chain, for people and for programs.
 
-use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 
 use clap::ValueEnum;
+use console::Term;
 use sealwire::{CertificateReason, CertificateReport, ReportedCertificate};
 use serde_json::{Value, json};
 
@@ -56,14 +56,62 @@ pub(crate) fn told(report: &CertificateReport, stream: &impl IsTerminal) -> Stri
         Some(reason) if report.certificates.is_empty() => format!("✗ not verified{name}: {reason}"),
         Some(reason) => format!("✗ not verified{name}: {}", reason.code()),
     };
-    let text = format!("{first}\n\n{report}");
-    if Color::is_for(stream) { paint(&text) } else { text }
+    dress(&format!("{first}\n\n{report}"), stream)
 }
 
 /// Just the paths and hints.
 pub(crate) fn tree(report: &CertificateReport, stream: &impl IsTerminal) -> String {
-    let text = report.to_string();
-    if Color::is_for(stream) { paint(&text) } else { text }
+    dress(&report.to_string(), stream)
+}
+
+/// Lines as long as a terminal is wide, and colours, if `stream` has such things.
+fn dress(text: &str, stream: &impl IsTerminal) -> String {
+    let width = stream.is_terminal().then(|| usize::from(Term::stderr().size().1));
+    let lines = text.lines().map(|line| match width {
+        Some(width) => wrap(line, width),
+        None => vec![line.to_owned()],
+    });
+    let color = Color::is_for(stream);
+    let mut out = String::new();
+    for lines in lines {
+        // What goes on in a second line has the colour of the first.
+        let mut before = None;
+        for line in lines {
+            let painted = if color { paint(&line, &mut before) } else { line };
+            out.push_str(&painted);
+            out.push('\n');
+        }
+    }
+    out
+}
+
+/// A line in pieces that are at most `width` characters wide, if its words are. Each goes on below where it began.
+fn wrap(line: &str, width: usize) -> Vec<String> {
+    let (lines, rest) = split(line);
+    let go_on: String = lines.chars().map(|c| if "│├".contains(c) { '│' } else { ' ' }).collect();
+    let mut pieces = Vec::new();
+    let mut piece = lines.to_owned();
+    let (mut length, mut empty) = (lines.chars().count(), true);
+    for word in rest.split(' ') {
+        let word_length = word.chars().count();
+        if !empty && length + 1 + word_length > width {
+            pieces.push(std::mem::replace(&mut piece, format!("{go_on}  ")));
+            (length, empty) = (go_on.chars().count() + 2, true);
+        }
+        if !empty {
+            piece.push(' ');
+            length += 1;
+        }
+        piece.push_str(word);
+        (length, empty) = (length + word_length, false);
+    }
+    pieces.push(piece);
+    pieces
+}
+
+/// The lines of the tree, and what is written behind them.
+fn split(line: &str) -> (&str, &str) {
+    line.split_at(line.find(|c| !" │├└─".contains(c)).unwrap_or(line.len()))
 }
 
 const GREEN: &str = "\x1b[32m";
@@ -73,26 +121,20 @@ const BOLD: &str = "\x1b[1m";
 const DIM: &str = "\x1b[2m";
 const PLAIN: &str = "\x1b[0m";
 
-/// Colours the marks, what is at fault, and hints. Nothing in the text itself controls a terminal.
-fn paint(text: &str) -> String {
-    let mut out = String::new();
-    for line in text.lines() {
-        let end = line.find(|c| !" │├└─".contains(c)).unwrap_or(line.len());
-        let (lines, rest) = line.split_at(end);
-        let painted = match rest.chars().next() {
-            Some('✓') => match rest.strip_prefix('✓') {
-                Some(what) => format!("{GREEN}✓{PLAIN}{BOLD}{what}{PLAIN}"),
-                None => rest.to_owned(),
-            },
-            Some('✗') => format!("{RED}{rest}{PLAIN}"),
-            _ => match rest.split_once(": ") {
-                Some((what @ ("hint" | "note"), text)) => format!("{YELLOW}{what}:{PLAIN} {text}"),
-                _ => format!("{DIM}{rest}{PLAIN}"),
-            },
-        };
-        let _never_fails = writeln!(out, "{DIM}{lines}{PLAIN}{painted}");
-    }
-    out
+/// Colours marks, what is at fault, and hints. Nothing in the text itself controls a terminal. `style` is that of the line
+/// which this one continues, and becomes its own.
+fn paint(line: &str, style: &mut Option<&'static str>) -> String {
+    let (lines, rest) = split(line);
+    let (mark, mark_style, own) = match rest.chars().next() {
+        _ if style.is_some() => (0, "", ""),
+        Some('✓') => ('✓'.len_utf8(), GREEN, BOLD),
+        Some('✗') => (0, "", RED),
+        _ if rest.starts_with("hint: ") || rest.starts_with("note: ") => (5, YELLOW, ""),
+        _ => (0, "", DIM),
+    };
+    let own = *style.get_or_insert(own);
+    let (mark, rest) = rest.split_at_checked(mark).unwrap_or(("", rest));
+    format!("{DIM}{lines}{PLAIN}{mark_style}{mark}{PLAIN}{own}{rest}{PLAIN}")
 }
 
 /// The report for programs: `sealwire verify --help` describes it.
@@ -150,12 +192,22 @@ mod tests {
 
     #[test]
     fn marks_are_painted_and_names_are_not() {
-        let text = "✗ CN=✓\n│   names    DNS:a\n└─✓ CN=b\nhint: do it (x)\n";
-        let expected = "\
-            \x1b[2m\x1b[0m\x1b[31m✗ CN=✓\x1b[0m\n\
-            \x1b[2m│   \x1b[0m\x1b[2mnames    DNS:a\x1b[0m\n\
-            \x1b[2m└─\x1b[0m\x1b[32m✓\x1b[0m\x1b[1m CN=b\x1b[0m\n\
-            \x1b[2m\x1b[0m\x1b[33mhint:\x1b[0m do it (x)\n";
-        assert_eq!(paint(text), expected);
+        let paint = |line| paint(line, &mut None).replace('\x1b', "");
+        assert_eq!(paint("✗ CN=✓"), "[2m[0m[0m[31m✗ CN=✓[0m");
+        assert_eq!(paint("│   names  DNS:a"), "[2m│   [0m[0m[2mnames  DNS:a[0m");
+        assert_eq!(paint("└─✓ CN=b"), "[2m└─[0m[32m✓[0m[1m CN=b[0m");
+        assert_eq!(paint("hint: do it"), "[2m[0m[33mhint:[0m do it[0m");
+    }
+
+    #[test]
+    fn long_lines_go_on_below() {
+        let lines = wrap("├─✗ one two three four", 12);
+        assert_eq!(lines, ["├─✗ one two", "│   three", "│   four"]);
+        assert_eq!(wrap("hint: averylongword b", 5), ["hint:", "  averylongword", "  b"]);
+        assert_eq!(wrap("", 5), [""]);
+        let mut style = None;
+        paint("✗ one", &mut style);
+        assert_eq!(style, Some(RED));
+        assert!(paint("  two", &mut style).contains(RED));
     }
 }
