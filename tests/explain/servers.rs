@@ -132,7 +132,7 @@ fn clocks_and_calendars() {
     reads(&error, "replace-intermediate", "replace-intermediate");
 
     let root = until(world.root_draft(), "20240101000000Z").sign(&world.root);
-    let verifier = Verifier::new(trusted(&[root.clone()]));
+    let verifier = Verifier::new(trusted(std::slice::from_ref(&root)));
     let error = world.shown_to(&verifier, &[world.leaf(), world.ica()], NAME);
     reads(&error, "update-roots", "update-roots");
 
