@@ -1,6 +1,7 @@
 //! What a connection and the receiving half of one have in common: alerts, and messages after the handshake.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use pki_types::UnixTime;
 
@@ -15,7 +16,6 @@ use crate::record::{ChangeCipherSpecRule, Incoming, ReadSide};
 
 /// What one call to [`Connection::read`](crate::Connection::read) did.
 #[must_use]
-#[derive(Debug)]
 pub enum Read<'b> {
     /// Not a whole record yet: call again once `input` holds `need` bytes. Nothing was changed.
     NeedMore {
@@ -47,6 +47,23 @@ pub enum Read<'b> {
     Waiting,
     /// The peer has closed its side. Nothing was taken, and whatever is left is to be ignored (RFC 9846 §6.1).
     Closed,
+}
+
+impl fmt::Debug for Read<'_> {
+    /// Without the data, which may be a password: its length instead.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut data = |name, used: &usize, data: &[u8]| {
+            f.debug_struct(name).field("used", used).field("len", &data.len()).finish()
+        };
+        match self {
+            Self::Data { used, data: bytes } => data("Data", used, bytes),
+            Self::EarlyData { used, data: bytes } => data("EarlyData", used, bytes),
+            Self::NeedMore { need } => f.debug_struct("NeedMore").field("need", need).finish(),
+            Self::Control { used } => f.debug_struct("Control").field("used", used).finish(),
+            Self::Waiting => f.write_str("Waiting"),
+            Self::Closed => f.write_str("Closed"),
+        }
+    }
 }
 
 /// What happened on a connection.

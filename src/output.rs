@@ -1,5 +1,7 @@
 //! Where output goes: a growing buffer, or a fixed slice that may be too small.
 
+use std::fmt;
+
 use bytes::BytesMut;
 
 /// Takes the bytes that go to the peer. Implemented for `Vec<u8>`, [`BytesMut`] and [`FixedOutput`].
@@ -49,7 +51,6 @@ impl Output for BytesMut {
 /// A fixed slice as output. It never grows: a call whose output does not fit returns
 /// [`Error::OutputTooSmall`](crate::Error::OutputTooSmall), or keeps the output for the next call or
 /// [`flush`](crate::Connection::flush).
-#[derive(Debug)]
 pub struct FixedOutput<'a> {
     buffer: &'a mut [u8],
     filled: usize,
@@ -72,6 +73,14 @@ impl<'a> FixedOutput<'a> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.filled == 0
+    }
+}
+
+impl fmt::Debug for FixedOutput<'_> {
+    /// Without the bytes: what was in the buffer before is the caller's.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("FixedOutput");
+        shown.field("len", &self.filled).field("room", &self.buffer.len()).finish()
     }
 }
 
