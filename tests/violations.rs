@@ -22,6 +22,8 @@ mod limits;
 mod misuse;
 #[path = "violations/overlap.rs"]
 mod overlap;
+#[path = "violations/pitfalls.rs"]
+mod pitfalls;
 #[path = "violations/psks.rs"]
 mod psks;
 #[path = "violations/records.rs"]
