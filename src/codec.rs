@@ -3,6 +3,8 @@
 //! A [`Reader`] never looks beyond the bytes that it was given and never allocates, so a declared
 //! length costs nothing until the bytes are there.
 
+use zeroize::{Zeroize, Zeroizing};
+
 use crate::error::Error;
 
 /// A cursor over received bytes. Every failure is [`Error::Decode`] with the name of the structure.
@@ -125,20 +127,26 @@ impl<'a> U16List<'a> {
 pub(crate) struct Writer {
     bytes: Vec<u8>,
     overflow: bool,
+    secret: bool,
 }
 
 impl Writer {
-    /// With room for `capacity` bytes: as long as that lasts, no copy of a secret is left behind by growing.
+    /// With room for `capacity` bytes.
     pub(crate) fn with_capacity(capacity: usize) -> Self {
-        Self { bytes: Vec::with_capacity(capacity), overflow: false }
+        Self { bytes: Vec::with_capacity(capacity), ..Self::default() }
+    }
+
+    /// For secrets: whatever it outgrows is wiped. To be ended with [`Writer::finish_secret`].
+    pub(crate) fn secret() -> Self {
+        Self { secret: true, ..Self::default() }
     }
 
     pub(crate) fn u8(&mut self, v: u8) {
-        self.bytes.push(v);
+        self.raw(&[v]);
     }
 
     pub(crate) fn u16(&mut self, v: u16) {
-        self.bytes.extend(v.to_be_bytes());
+        self.raw(&v.to_be_bytes());
     }
 
     /// A length of three bytes.
@@ -150,14 +158,21 @@ impl Writer {
     }
 
     pub(crate) fn u32(&mut self, v: u32) {
-        self.bytes.extend(v.to_be_bytes());
+        self.raw(&v.to_be_bytes());
     }
 
     pub(crate) fn u64(&mut self, v: u64) {
-        self.bytes.extend(v.to_be_bytes());
+        self.raw(&v.to_be_bytes());
     }
 
     pub(crate) fn raw(&mut self, v: &[u8]) {
+        let len = self.bytes.len() + v.len();
+        if self.secret && len > self.bytes.capacity() {
+            let mut larger = Vec::with_capacity(len.next_power_of_two().max(FIRST_CAPACITY));
+            larger.extend_from_slice(&self.bytes);
+            self.bytes.zeroize();
+            self.bytes = larger;
+        }
         self.bytes.extend_from_slice(v);
     }
 
@@ -178,7 +193,7 @@ impl Writer {
 
     fn prefixed<const WIDTH: usize>(&mut self, body: impl FnOnce(&mut Self)) {
         let at = self.bytes.len();
-        self.bytes.extend([0; WIDTH]);
+        self.raw(&[0; WIDTH]);
         body(self);
         let len = u64::try_from(self.bytes.len() - at - WIDTH).unwrap_or(u64::MAX);
         let bytes = len.to_be_bytes();
@@ -197,7 +212,16 @@ impl Writer {
     pub(crate) fn finish(self) -> Result<Vec<u8>, Error> {
         if self.overflow { Err(Error::TooLong) } else { Ok(self.bytes) }
     }
+
+    /// The same, to be wiped when dropped.
+    pub(crate) fn finish_secret(mut self) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let bytes = Zeroizing::new(std::mem::take(&mut self.bytes));
+        if self.overflow { Err(Error::TooLong) } else { Ok(bytes) }
+    }
 }
+
+/// Of a writer for secrets, in bytes.
+const FIRST_CAPACITY: usize = 512;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -11,6 +11,7 @@ use crate::codepoints::{CertificateCompressionAlgorithm, CertificateType, Signat
 use crate::compress::CertificateCompression;
 use crate::crypto::{Provider, SigningKey};
 use crate::error::{Error, Misuse};
+use crate::pem::PemKey;
 use crate::verify;
 
 /// A certificate chain, or a public key alone, with the means to sign for it.
@@ -141,8 +142,8 @@ impl Credential {
     /// As [`Credential::new`]; PEM that does not parse counts as a certificate or key that does not.
     pub fn from_pem(provider: &Provider, chain: &[u8], key: &[u8]) -> Result<Self, Error> {
         let chain = CertificateDer::pem_slice_iter(chain).collect::<Result<Vec<_>, _>>();
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| Misuse::PrivateKey)?;
-        Self::new(provider, chain.map_err(|_| Misuse::Credential)?, &key)
+        let key = PemKey::first(key).ok_or(Misuse::PrivateKey)?;
+        Self::new(provider, chain.map_err(|_| Misuse::Credential)?, &key.der())
     }
 
     /// A chain whose private key is elsewhere: an HSM, a KMS, another process. Each signature is asked for with

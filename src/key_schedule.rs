@@ -213,7 +213,8 @@ impl Exporter {
 /// The key and nonce that one traffic secret gives (RFC 9846 §7.3).
 pub(crate) struct TrafficKey {
     pub(crate) key: Box<dyn AeadKey>,
-    pub(crate) iv: [u8; NONCE_LEN],
+    /// [`NONCE_LEN`] bytes.
+    pub(crate) iv: Secret,
 }
 
 /// RFC 9846 §7.3
@@ -231,10 +232,10 @@ pub(crate) fn traffic_key_bytes(
     hash: &'static dyn Hash,
     aead: &'static dyn Aead,
     secret: &Secret,
-) -> (Secret, [u8; NONCE_LEN]) {
-    let (mut key, mut iv) = (Secret::zeroed(aead.key_len()), [0; NONCE_LEN]);
+) -> (Secret, Secret) {
+    let (mut key, mut iv) = (Secret::zeroed(aead.key_len()), Secret::zeroed(NONCE_LEN));
     expand_label(hash, secret, b"key", b"", key.expose_mut());
-    expand_label(hash, secret, b"iv", b"", &mut iv);
+    expand_label(hash, secret, b"iv", b"", iv.expose_mut());
     (key, iv)
 }
 
@@ -357,10 +358,10 @@ mod tests {
         assert_eq!(server.expose(), hex(expected));
         let (key, iv) = traffic_key_bytes(hash, aead, &client);
         assert_eq!(key.expose(), hex("dbfaa693d1762c5b666af5d950258d01"));
-        assert_eq!(iv.to_vec(), hex("5bd3c71b836e0b76bb73265f"));
+        assert_eq!(iv.expose(), hex("5bd3c71b836e0b76bb73265f"));
         let (key, iv) = traffic_key_bytes(hash, aead, &server);
         assert_eq!(key.expose(), hex("3fce516009c21727d0f2e4e86ee403bc"));
-        assert_eq!(iv.to_vec(), hex("5d313eb2671276ee13000b30"));
+        assert_eq!(iv.expose(), hex("5d313eb2671276ee13000b30"));
 
         let main = handshake.main();
         let expected = "18df06843d13a08bf2a449844c5f8a478001bc4d4c627984d5a41da8d0402919";

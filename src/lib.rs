@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
 
 pub mod adapter;
 mod codec;
@@ -18,6 +19,7 @@ mod limits;
 mod message;
 mod migrate;
 mod output;
+mod pem;
 mod psk;
 mod record;
 mod replay;

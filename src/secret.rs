@@ -8,8 +8,11 @@ use zeroize::Zeroize;
 ///
 /// The bytes are reached through [`Secret::expose`] and nothing else, so that a search for `expose`
 /// finds every place that touches a key.
+///
+/// They lie in one place on the heap from beginning to end. A value that is moved is copied and its old place is not
+/// wiped, so whatever holds a secret would leave copies behind wherever it has been.
 pub struct Secret {
-    bytes: [u8; Self::MAX],
+    bytes: Box<[u8; Self::MAX]>,
     len: usize,
 }
 
@@ -20,14 +23,14 @@ impl Secret {
     /// Copies `bytes` in. Returns `None` if they are more than [`Secret::MAX`].
     #[must_use]
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
-        let mut this = Self { bytes: [0; Self::MAX], len: bytes.len() };
+        let mut this = Self { bytes: Box::new([0; Self::MAX]), len: bytes.len() };
         this.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
         Some(this)
     }
 
     /// `len` zero bytes, to be filled through `expose_mut`. More than the maximum counts as the maximum.
     pub(crate) fn zeroed(len: usize) -> Self {
-        Self { bytes: [0; Self::MAX], len: len.min(Self::MAX) }
+        Self { bytes: Box::new([0; Self::MAX]), len: len.min(Self::MAX) }
     }
 
     /// The key material itself.
@@ -64,6 +67,31 @@ pub(crate) fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
     }
     let difference = a.iter().zip(b).fold(0_u8, |acc, (x, y)| acc | (x ^ y));
     std::hint::black_box(difference) == 0
+}
+
+/// Runs `work`, and wipes the `N` bytes of stack that it may have used: what it computed with is not left there.
+///
+/// Libraries of cryptography keep keys in local variables. What is left of those on the stack does not stay there: where
+/// a larger value is moved to the heap, its unused parts take along whatever was below.
+#[cfg(any(feature = "ring", feature = "aws-lc"))]
+pub(crate) fn leaving_no_trace<const N: usize, T>(work: impl FnOnce() -> T) -> T {
+    let result = apart(work);
+    wipe_stack::<N>();
+    result
+}
+
+/// In a frame of its own, which is where the next one will be.
+#[cfg(any(feature = "ring", feature = "aws-lc"))]
+#[inline(never)]
+fn apart<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
+#[cfg(any(feature = "ring", feature = "aws-lc"))]
+#[inline(never)]
+fn wipe_stack<const N: usize>() {
+    // The compiler has to believe that somebody reads it.
+    std::hint::black_box(&mut [0_u8; N]);
 }
 
 #[cfg(test)]

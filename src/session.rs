@@ -86,7 +86,7 @@ impl Session {
     /// # Errors
     /// [`Error::TooLong`] if the server's certificates are over 16 MiB.
     pub fn to_bytes(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let mut w = Writer::default();
+        let mut w = Writer::secret();
         w.raw(MAGIC);
         w.raw(&self.key.0);
         w.u16(self.suite.0);
@@ -99,7 +99,7 @@ impl Session {
         w.vec8(|w| w.raw(self.alpn.as_deref().unwrap_or_default()));
         w.u64(self.chain_expiry);
         self.server.write(&mut w);
-        Ok(Zeroizing::new(w.finish()?))
+        w.finish_secret()
     }
 
     /// Takes back what [`Session::to_bytes`] gave.

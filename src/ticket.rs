@@ -41,7 +41,7 @@ const STATE_VERSION: u8 = 2;
 
 impl ServerSession {
     pub(crate) fn to_bytes(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let mut w = Writer::default();
+        let mut w = Writer::secret();
         w.u8(STATE_VERSION);
         w.u16(self.suite.0);
         w.vec8(|w| w.raw(self.psk.expose()));
@@ -53,7 +53,7 @@ impl ServerSession {
         w.u64(self.authenticated);
         w.u64(self.chain_expiry);
         self.client.write(&mut w);
-        Ok(Zeroizing::new(w.finish()?))
+        w.finish_secret()
     }
 
     /// `None` if it is not one of ours, or of another version.
@@ -204,7 +204,7 @@ impl TicketKeys {
         let mut ring = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         self.advance(&mut ring, now)?;
         ring.shared = true;
-        let mut w = Writer::default();
+        let mut w = Writer::secret();
         w.raw(MAGIC);
         w.u16(self.suite.id.0);
         w.u64(self.period);
@@ -213,7 +213,7 @@ impl TicketKeys {
             w.u64(key.epoch);
             w.raw(key.secret.expose());
         }
-        Ok(Zeroizing::new(w.finish()?))
+        w.finish_secret()
     }
 
     /// Keys that another process exported.

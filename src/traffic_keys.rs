@@ -34,8 +34,6 @@ pub struct DirectionKeys {
 impl From<DirectionSecret> for DirectionKeys {
     fn from(from: DirectionSecret) -> Self {
         let (key, iv) = traffic_key_bytes(from.suite.hash, from.suite.aead, &from.secret);
-        let mut iv_secret = Secret::zeroed(iv.len());
-        iv_secret.expose_mut().copy_from_slice(&iv);
-        Self { secret: from.secret, key, iv: iv_secret, sequence: from.seq }
+        Self { secret: from.secret, key, iv, sequence: from.seq }
     }
 }

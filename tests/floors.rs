@@ -16,7 +16,10 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("0 numbers and key material", &["codepoints", "secret"]),
     ("0 errors, which carry code points", &["error"]),
     ("0 bytes and budgets, which fail with an error", &["codec", "limits"]),
-    ("1 messages, primitives, output", &["message", "crypto", "output", "key_log", "compress"]),
+    (
+        "1 messages, primitives, output, PEM",
+        &["message", "crypto", "output", "key_log", "compress", "pem"],
+    ),
     ("2 pure parts", &["transcript", "key_schedule", "verify"]),
     ("2 credentials, which look into certificates", &["credential"]),
     ("3 parts of a configuration", &["psk", "replay", "retry", "session"]),
@@ -99,6 +102,15 @@ fn the_scanner_sees_what_it_should() {
         "verify",
     ];
     assert_eq!(found, expected);
+}
+
+#[test]
+fn there_is_no_unsafe() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for file in ["src/lib.rs", "src/bin/sealwire/main.rs"] {
+        let text = std::fs::read_to_string(root.join(file)).unwrap();
+        assert!(text.lines().any(|line| line == "#![forbid(unsafe_code)]"), "{file}");
+    }
 }
 
 #[test]

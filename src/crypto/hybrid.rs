@@ -9,8 +9,6 @@
 //!   SecP384r1MLKEM1024  P-384       | ML-KEM-1024
 //! ```
 
-use zeroize::Zeroizing;
-
 use super::{KeyExchange, KeyPair, Rng};
 use crate::codepoints::NamedGroup;
 use crate::error::CryptoError;
@@ -65,10 +63,10 @@ impl KeyPair for HybridPair {
 
 /// One secret after the other.
 fn join(first: &Secret, second: &Secret) -> Result<Secret, CryptoError> {
-    let mut both = Zeroizing::new([0; Secret::MAX]);
     let (first, second) = (first.expose(), second.expose());
-    let bytes = first.iter().chain(second);
-    both.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
     let len = first.len() + second.len();
-    both.get(..len).and_then(Secret::from_slice).ok_or(CryptoError)
+    let mut both = Secret::zeroed(len);
+    let bytes = first.iter().chain(second);
+    both.expose_mut().iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+    if len <= Secret::MAX { Ok(both) } else { Err(CryptoError) }
 }

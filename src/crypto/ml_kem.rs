@@ -28,8 +28,8 @@
 //!   own keys, speak for RustCrypto.
 //! - *Releases.* A libcrux version is 0.0.x, so Cargo never moves it by itself: a fix needs a change of our Cargo.toml.
 //!
-//! The pairing with a curve bounds the risk: while one of the two parts holds, so does the secret. What libcrux does not wipe is wiped
-//! here: the private key, the seed and the shared secret; copies that it makes on the stack are out of reach.
+//! The pairing with a curve bounds the risk: while one of the two parts holds, so does the secret. What libcrux does not
+//! wipe is wiped here: the private key, the seed, the shared secret, and the stack that it used.
 
 use libcrux_ml_kem::mlkem768::{self, MlKem768Ciphertext, MlKem768PrivateKey, MlKem768PublicKey};
 use zeroize::{Zeroize, Zeroizing};
@@ -37,12 +37,14 @@ use zeroize::{Zeroize, Zeroizing};
 use super::{KeyExchange, KeyPair, Rng};
 use crate::codepoints::NamedGroup;
 use crate::error::CryptoError;
-use crate::secret::Secret;
+use crate::secret::{Secret, leaving_no_trace};
 
 /// Bytes of an encapsulation key, which is a client's share.
 pub(super) const ENCAPSULATION_KEY_LEN: usize = 1184;
 /// Bytes of a ciphertext, which is a server's share.
 pub(super) const CIPHERTEXT_LEN: usize = 1088;
+/// Bytes of stack that libcrux works in: more than enough.
+const STACK: usize = 32_768;
 
 /// ML-KEM-768. It draws from the random source: the client 64 bytes (`d | z`), the server 32 bytes (`m`).
 pub(super) struct MlKem768;
@@ -53,10 +55,14 @@ impl KeyExchange for MlKem768 {
     }
 
     fn generate(&self, rng: &dyn Rng) -> Result<Box<dyn KeyPair>, CryptoError> {
-        let mut seed = Zeroizing::new([0; 64]);
-        rng.fill(&mut *seed)?;
-        let (private, public) = mlkem768::generate_key_pair(*seed).into_parts();
-        Ok(Box::new(MlKemPair { private, share: public.as_ref().to_vec() }))
+        leaving_no_trace::<STACK, _>(|| {
+            let mut seed = Zeroizing::new([0; 64]);
+            rng.fill(&mut *seed)?;
+            let (private, public) = mlkem768::generate_key_pair(*seed).into_parts();
+            let share = public.as_ref().to_vec();
+            let pair: Box<dyn KeyPair> = Box::new(MlKemPair { private, share });
+            Ok(pair)
+        })
     }
 
     fn respond(&self, rng: &dyn Rng, peer_share: &[u8]) -> Result<(Vec<u8>, Secret), CryptoError> {
@@ -66,11 +72,13 @@ impl KeyExchange for MlKem768 {
         if !mlkem768::validate_public_key(&key) {
             return Err(CryptoError);
         }
-        let mut randomness = Zeroizing::new([0; 32]);
-        rng.fill(&mut *randomness)?;
-        let (ciphertext, secret) = mlkem768::encapsulate(&key, *randomness);
-        let secret = Zeroizing::new(secret);
-        Ok((ciphertext.as_ref().to_vec(), Secret::from_slice(&*secret).ok_or(CryptoError)?))
+        leaving_no_trace::<STACK, _>(|| {
+            let mut randomness = Zeroizing::new([0; 32]);
+            rng.fill(&mut *randomness)?;
+            let (ciphertext, secret) = mlkem768::encapsulate(&key, *randomness);
+            let secret = Zeroizing::new(secret);
+            Ok((ciphertext.as_ref().to_vec(), Secret::from_slice(&*secret).ok_or(CryptoError)?))
+        })
     }
 }
 
@@ -94,8 +102,10 @@ impl KeyPair for MlKemPair {
     fn agree(self: Box<Self>, peer_share: &[u8]) -> Result<Secret, CryptoError> {
         let ciphertext: &[u8; CIPHERTEXT_LEN] = peer_share.try_into().map_err(|_| CryptoError)?;
         let ciphertext = MlKem768Ciphertext::from(ciphertext);
-        // Never fails: a wrong ciphertext gives a secret that nobody knows (FIPS 203 §6.3), and Finished then fails.
-        let secret = Zeroizing::new(mlkem768::decapsulate(&self.private, &ciphertext));
-        Secret::from_slice(&*secret).ok_or(CryptoError)
+        leaving_no_trace::<STACK, _>(|| {
+            // Never fails: a wrong ciphertext gives a secret that nobody knows (FIPS 203 §6.3), and Finished then fails.
+            let secret = Zeroizing::new(mlkem768::decapsulate(&self.private, &ciphertext));
+            Secret::from_slice(&*secret).ok_or(CryptoError)
+        })
     }
 }

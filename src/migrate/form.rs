@@ -47,9 +47,6 @@ impl<'a> Config<'a> {
     }
 }
 
-/// More than all secrets together take: four of up to 81 bytes with their lengths, and some numbers.
-const SECRETS_CAPACITY: usize = 1024;
-
 // Bits of the flags.
 const UPDATE_OWED: u8 = 1;
 const UPDATE_AWAITED: u8 = 2;
@@ -75,7 +72,7 @@ pub(super) fn write(parts: Parts) -> Result<(Zeroizing<Vec<u8>>, Vec<u8>), Error
     let sending = writer.into_state().ok_or(Misuse::NotConnected)?;
     let receiving = reader.into_state().ok_or(Misuse::NotConnected)?;
 
-    let mut w = Writer::with_capacity(SECRETS_CAPACITY);
+    let mut w = Writer::secret();
     w.u8(match role {
         Role::Client => 0,
         Role::Server => 1,
@@ -93,7 +90,7 @@ pub(super) fn write(parts: Parts) -> Result<(Zeroizing<Vec<u8>>, Vec<u8>), Error
     write_direction(&mut w, &receiving.key);
     w.vec8(|w| w.raw(exporter.secret().expose()));
     write_tickets(&mut w, keeper.as_deref(), issuer.as_ref());
-    let secrets = Zeroizing::new(w.finish()?);
+    let secrets = w.finish_secret()?;
 
     let mut w = Writer::default();
     counts(&mut budget.used).into_iter().for_each(|count| w.u32(*count));

@@ -52,9 +52,9 @@ impl DirectionKey {
 
     /// RFC 9846 §5.3: the sequence number, padded on the left, XORed into the IV.
     fn nonce(&self) -> [u8; NONCE_LEN] {
-        let mut nonce = self.traffic.iv;
-        let tail = nonce.iter_mut().skip(NONCE_LEN - 8);
-        tail.zip(self.seq.to_be_bytes()).for_each(|(n, s)| *n ^= s);
+        let mut nonce = [0; NONCE_LEN];
+        nonce.iter_mut().skip(NONCE_LEN - 8).zip(self.seq.to_be_bytes()).for_each(|(n, s)| *n = s);
+        nonce.iter_mut().zip(self.traffic.iv.expose()).for_each(|(n, iv)| *n ^= iv);
         nonce
     }
 }

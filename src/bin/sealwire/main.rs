@@ -9,6 +9,8 @@
 //!   verdict (on the peer's certificate, as a tree and in colour)
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod connect;
 mod demo;
 mod failure;

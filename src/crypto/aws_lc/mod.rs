@@ -39,6 +39,9 @@ mod tests;
 #[path = "../shared/verify.rs"]
 mod verify;
 
+/// Whether keys have to be overwritten before they are dropped: AWS-LC does it.
+const LEAVES_KEYS: bool = false;
+
 /// The provider. Every call returns an equal value; none of them shares state.
 ///
 /// - Suites: both AES-GCM and ChaCha20-Poly1305. AES comes first if the processor has instructions for it and for

@@ -10,7 +10,7 @@ use ring::signature::{EcdsaKeyPair, EcdsaSigningAlgorithm};
 use super::super::{KeyExchange, KeyPair, Rng};
 use crate::codepoints::NamedGroup;
 use crate::error::CryptoError;
-use crate::secret::Secret;
+use crate::secret::{Secret, leaving_no_trace};
 
 pub(in crate::crypto) static X25519: Curve =
     Curve { group: NamedGroup::x25519, algorithm: &agreement::X25519 };
@@ -18,6 +18,9 @@ pub(in crate::crypto) static SECP256R1: Curve =
     Curve { group: NamedGroup::secp256r1, algorithm: &agreement::ECDH_P256 };
 pub(in crate::crypto) static SECP384R1: Curve =
     Curve { group: NamedGroup::secp384r1, algorithm: &agreement::ECDH_P384 };
+
+/// Bytes of stack that ring works in: more than enough for each curve.
+const EXCHANGE_STACK: usize = if cfg!(debug_assertions) { 65_536 } else { 16_384 };
 
 /// One curve.
 pub(in crate::crypto) struct Curve {
@@ -31,10 +34,13 @@ impl Curve {
         &self,
         random: &dyn SecureRandom,
     ) -> Result<Box<dyn KeyPair>, CryptoError> {
-        let private = EphemeralPrivateKey::generate(self.algorithm, random);
-        let private = private.map_err(|_| CryptoError)?;
-        let public = private.compute_public_key().map_err(|_| CryptoError)?;
-        Ok(Box::new(CurvePair { private, public }))
+        leaving_no_trace::<EXCHANGE_STACK, _>(|| {
+            let private = EphemeralPrivateKey::generate(self.algorithm, random);
+            let private = private.map_err(|_| CryptoError)?;
+            let public = private.compute_public_key().map_err(|_| CryptoError)?;
+            let pair: Box<dyn KeyPair> = Box::new(CurvePair { private, public });
+            Ok(pair)
+        })
     }
 
     /// The public key of a private key, which must have the curve's length (32 bytes, or 48 for P-384).
@@ -78,14 +84,35 @@ struct CurvePair {
     public: PublicKey,
 }
 
+impl CurvePair {
+    /// Takes the private key out. ring does not wipe its keys, so another takes its place, which nobody needs.
+    fn take_private(&mut self) -> Result<EphemeralPrivateKey, CryptoError> {
+        let other = EphemeralPrivateKey::generate(self.private.algorithm(), &SystemRandom::new());
+        let private = std::mem::replace(&mut self.private, other.map_err(|_| CryptoError)?);
+        // Without this the compiler could leave out what nobody reads any more.
+        std::hint::black_box(&mut self.private);
+        Ok(private)
+    }
+}
+
 impl KeyPair for CurvePair {
     fn share(&self) -> &[u8] {
         self.public.as_ref()
     }
 
-    fn agree(self: Box<Self>, peer_share: &[u8]) -> Result<Secret, CryptoError> {
-        let peer = UnparsedPublicKey::new(self.private.algorithm(), peer_share);
-        let secret = agreement::agree_ephemeral(self.private, &peer, Secret::from_slice);
-        secret.ok().flatten().ok_or(CryptoError)
+    fn agree(mut self: Box<Self>, peer_share: &[u8]) -> Result<Secret, CryptoError> {
+        leaving_no_trace::<EXCHANGE_STACK, _>(|| {
+            let peer = UnparsedPublicKey::new(self.private.algorithm(), peer_share);
+            let private = self.take_private()?;
+            let secret = agreement::agree_ephemeral(private, &peer, Secret::from_slice);
+            secret.ok().flatten().ok_or(CryptoError)
+        })
+    }
+}
+
+impl Drop for CurvePair {
+    fn drop(&mut self) {
+        // Without randomness for another key it stays; but then it was not made either.
+        let _wiped = self.take_private();
     }
 }

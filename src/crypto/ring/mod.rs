@@ -7,8 +7,9 @@
 //! | `../shared/keys.rs` | private keys, and signing with them |
 //! | `exchange.rs` | X25519, P-256 and P-384 (RFC 9846 §4.3.8.2 and §7.4.2) |
 //!
-//! What ring does not do: it does not wipe the AEAD keys and private keys that it holds when they are dropped, and it
-//! takes randomness from nowhere but the operating system. Secrets that leave ring are wiped ([`Secret`]).
+//! What ring does not do: it does not wipe the keys that it holds when they are dropped, and it takes randomness from
+//! nowhere but the operating system. AEAD keys and private keys of the exchange are overwritten here with others; RSA
+//! keys, which ring has in memory of its own, cannot be. Secrets that leave ring are wiped ([`Secret`]).
 
 use std::sync::Arc;
 
@@ -37,6 +38,9 @@ pub(super) mod keys;
 pub(super) mod suite;
 #[path = "../shared/verify.rs"]
 mod verify;
+
+/// Whether keys have to be overwritten before they are dropped.
+const LEAVES_KEYS: bool = true;
 
 /// The provider that configurations normally use. Every call returns an equal value; none of them shares state.
 ///

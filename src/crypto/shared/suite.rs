@@ -5,7 +5,7 @@ use super::backend::{digest, hmac};
 use crate::codepoints::CipherSuiteId;
 use crate::crypto::{Aead, AeadKey, CipherSuite, Hash, HashContext, HashValue, NONCE_LEN, TAG_LEN};
 use crate::error::CryptoError;
-use crate::secret::Secret;
+use crate::secret::{Secret, leaving_no_trace};
 
 /// The suites in the order that suits the processor: AES first if it has instructions for it and for carry-less
 /// multiplication, ChaCha20 otherwise. Asked now, not when compiled.
@@ -66,6 +66,10 @@ pub(in crate::crypto) fn sha1(data: &[u8]) -> HashValue {
 static SHA256: SuiteHash = SuiteHash { digest: &digest::SHA256, hmac: &hmac::HMAC_SHA256 };
 static SHA384: SuiteHash = SuiteHash { digest: &digest::SHA384, hmac: &hmac::HMAC_SHA384 };
 
+/// Bytes of stack that the crates work in: more than enough for each. Without optimisation every move has a place of its own.
+const HMAC_STACK: usize = if cfg!(debug_assertions) { 16_384 } else { 2048 };
+const KEY_STACK: usize = if cfg!(debug_assertions) { 65_536 } else { 8192 };
+
 /// RFC 9846 §5.5: 2^24.5 full-size records under one AES-GCM key, rounded down.
 const AES_GCM_RECORD_LIMIT: u64 = 23_726_566;
 
@@ -84,12 +88,36 @@ impl Aead for SuiteAead {
     }
 
     fn key(&self, key: &[u8]) -> Result<Box<dyn AeadKey>, CryptoError> {
-        let key = UnboundKey::new(self.algorithm, key).map_err(|_| CryptoError)?;
-        Ok(Box::new(SuiteAeadKey(LessSafeKey::new(key))))
+        leaving_no_trace::<KEY_STACK, _>(|| {
+            let key = UnboundKey::new(self.algorithm, key).map_err(|_| CryptoError)?;
+            let key: Box<dyn AeadKey> = Box::new(SuiteAeadKey(LessSafeKey::new(key)));
+            Ok(key)
+        })
     }
 }
 
 struct SuiteAeadKey(LessSafeKey);
+
+impl Drop for SuiteAeadKey {
+    /// Where the crate does not wipe its keys, another key in the same place does: it is of the same algorithm, and so as
+    /// long.
+    fn drop(&mut self) {
+        if !super::LEAVES_KEYS {
+            return;
+        }
+        let algorithm = self.0.algorithm();
+        let zeros = [0; MAX_KEY_LEN];
+        let zeros = zeros.get(..algorithm.key_len()).unwrap_or_default();
+        if let Ok(zeros) = UnboundKey::new(algorithm, zeros) {
+            self.0 = LessSafeKey::new(zeros);
+            // Without this the compiler could leave out what nobody reads any more.
+            std::hint::black_box(&mut self.0);
+        }
+    }
+}
+
+/// AES-256 and ChaCha20 have the longest keys.
+const MAX_KEY_LEN: usize = 32;
 
 impl AeadKey for SuiteAeadKey {
     fn seal(
@@ -134,11 +162,13 @@ impl Hash for SuiteHash {
     }
 
     fn hmac(&self, key: &[u8], data: &[&[u8]]) -> Secret {
-        let mut context = hmac::Context::with_key(&hmac::Key::new(*self.hmac, key));
-        data.iter().for_each(|part| context.update(part));
-        let tag = context.sign();
         let mut secret = Secret::zeroed(self.output_len());
-        secret.expose_mut().iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
+        leaving_no_trace::<HMAC_STACK, _>(|| {
+            let mut context = hmac::Context::with_key(&hmac::Key::new(*self.hmac, key));
+            data.iter().for_each(|part| context.update(part));
+            let tag = context.sign();
+            secret.expose_mut().iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
+        });
         secret
     }
 }
