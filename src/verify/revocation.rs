@@ -26,7 +26,8 @@ use crate::error::CertificateReason as Reason;
 /// on hold or for good, and also by a CRL that has expired.
 ///
 /// Evidence may be dated up to 5 minutes ahead of our clock. An OCSP response without a nextUpdate counts for a day.
-/// Certificates that say that there is no revocation information about them (noRevAvail, RFC 9608) are not asked about.
+/// Trust anchors are not asked about, nor is a peer's certificate that is one, nor one that says that there is no
+/// revocation information about it (noRevAvail, RFC 9608).
 #[derive(Clone, Debug)]
 pub struct Revocation {
     hard_fail: bool,

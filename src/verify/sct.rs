@@ -63,6 +63,9 @@ impl CtLog {
 
 /// How many logs have to vouch for a certificate: for
 /// [`Verifier::with_transparency`](crate::Verifier::with_transparency). Cheap to clone.
+///
+/// Timestamps may be dated up to 5 minutes ahead of our clock. A certificate that is itself trusted, without a CA above it,
+/// is not asked about.
 #[derive(Clone)]
 pub struct Transparency {
     logs: Arc<Logs>,
@@ -262,10 +265,14 @@ impl Transparency {
 impl Logs {
     /// Without SHA-256 no log has a number, and no timestamp counts.
     fn ids(&self, provider: &Provider) -> &[[u8; 32]] {
-        self.ids.get_or_init(|| {
-            let ids = self.list.iter().map(|log| sha256(provider, &log.spki));
-            ids.collect::<Option<Vec<_>>>().unwrap_or_default()
-        })
+        if let Some(ids) = self.ids.get() {
+            return ids;
+        }
+        let ids = self.list.iter().map(|log| sha256(provider, &log.spki));
+        match ids.collect::<Option<Vec<_>>>() {
+            Some(ids) => self.ids.get_or_init(|| ids),
+            None => &[],
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sealwire::crypto::Provider;
 use sealwire::pki_types::pem::PemObject;
 use sealwire::pki_types::{CertificateDer, DnsName, ServerName, UnixTime};
-use sealwire::{Evidence, Profile, Purpose, TrustAnchors, Verifier};
+use sealwire::{Crls, Evidence, Profile, Purpose, Revocation, TrustAnchors, Verifier};
 use serde_json::Value;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -60,8 +60,12 @@ fn read_and_judge(
         let depth = depth.as_u64().ok_or_else(|| bad("max_chain_depth"))?;
         verifier = verifier.with_max_depth(usize::try_from(depth).unwrap_or(usize::MAX));
     }
-    if !texts(case, "crls")?.is_empty() {
-        return Err(Outcome::Skipped("revocation is not looked at".to_owned()));
+    let crls = texts(case, "crls")?;
+    if !crls.is_empty() {
+        // "if any, hard-fail revocation of the chain"; a list that cannot be used is no evidence that anybody is good.
+        let unusable = |error| Outcome::Failure(format!("unusable: {error}"));
+        let crls = Crls::from_pem(crls.join("\n").as_bytes()).map_err(unusable)?;
+        verifier = verifier.with_revocation(Revocation::hard_fail().with_crls(crls));
     }
     let now = match optional(case, "validation_time") {
         None => now,
