@@ -13,6 +13,8 @@ use std::time::Instant;
 use sealwire::pki_types::{ServerName, UnixTime};
 use sealwire::{ClientConfig, Connection, Error, Event, Read, ServerConfig, Summary};
 
+use crate::child::HUNG_UP;
+
 /// How the peer's side of the stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
@@ -81,7 +83,7 @@ impl Driver {
         self.send();
         while !self.connection.is_connected() {
             self.wait()?;
-            assert!(!self.end_of_stream, "the peer hung up during the handshake");
+            assert!(!self.end_of_stream, "{HUNG_UP}");
         }
         Ok(())
     }
