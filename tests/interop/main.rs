@@ -23,6 +23,7 @@ mod extra;
 mod later;
 mod peer;
 mod pki;
+mod raw_keys;
 #[cfg(feature = "cli")]
 mod serve;
 mod sessions;

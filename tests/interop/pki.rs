@@ -48,6 +48,8 @@ pub(crate) struct Identity {
     pub(crate) chain: PathBuf,
     /// PKCS#8.
     pub(crate) key: PathBuf,
+    /// The key's public half, as a SubjectPublicKeyInfo.
+    pub(crate) public: PathBuf,
 }
 
 impl Identity {
@@ -179,6 +181,7 @@ fn leaf(
         leaf: file("leaf", &pem),
         chain: file("chain", &format!("{pem}{issuer_pem}")),
         key: file("key", &private_key(kind, &key)),
+        public: file("public", &key.public_key_pem()),
     }
 }
 
