@@ -671,15 +671,16 @@ impl Connection {
     }
 
     /// A client that is known now is known to the tickets that follow, too.
-    fn on_client_answered(&mut self, now: UnixTime, known: bool) {
+    fn on_client_answered(&mut self, now: UnixTime, known: Option<[u8; 32]>) {
         if let Some(established) = &mut self.established
             && let Established { issuer: Some(issuer), summary, .. } = &mut **established
-            && known
+            && let Some(policy) = known
         {
+            issuer.policy = policy;
             issuer.client = summary.peer();
             issuer.authenticated = now.as_secs();
         }
-        self.inbound.tell(Event::ClientAnswered { known });
+        self.inbound.tell(Event::ClientAnswered { known: known.is_some() });
     }
 
     /// Makes happen what the handshake wants, in its order.

@@ -26,6 +26,7 @@ mod replay;
 mod retry;
 mod secret;
 mod session;
+mod shared;
 mod split;
 mod ticket;
 mod traffic_keys;
@@ -51,10 +52,11 @@ pub use self::replay::{MemoryReplay, ReplayStore, WINDOW_SECONDS};
 pub use self::retry::CookieKey;
 pub use self::secret::Secret;
 pub use self::session::{MemorySessions, Session, SessionKey, SessionStore};
+pub use self::shared::Shared;
 pub use self::split::{Receiver, Sender};
 pub use self::ticket::{MemoryTickets, RedeemedTicket, TicketKeys, Tickets};
 pub use self::traffic_keys::{DirectionKeys, TrafficKeys};
 pub use self::verify::{
-    Crls, CtLog, Evidence, Profile, Purpose, Revocation, Transparency, TrustAnchors, Verification,
-    VerifiedPath, Verifier,
+    CertificateName, Crls, CtLog, Evidence, Profile, Purpose, Revocation, Transparency,
+    TrustAnchors, TrustVersion, Verification, VerifiedPath, Verifier,
 };

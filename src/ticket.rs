@@ -17,6 +17,7 @@ use crate::crypto::{AeadKey, CipherSuite, CryptoError, NONCE_LEN, Provider, TAG_
 use crate::error::{Error, Misuse};
 use crate::secret::{Secret, constant_time_eq};
 use crate::session::PeerIdentity;
+use crate::shared::Shared;
 
 /// What a server has to know to resume.
 pub(crate) struct ServerSession {
@@ -97,6 +98,18 @@ pub trait Tickets: Send + Sync + fmt::Debug {
     /// The state that the ticket was issued for. `None` for every ticket that is unknown, expired or changed: the
     /// handshake then goes on without it.
     fn redeem(&self, ticket: &[u8], now: UnixTime) -> Option<RedeemedTicket>;
+}
+
+/// Whatever is in the handle at the moment: tickets of what was there before lead to full handshakes, unless the new ones
+/// know them.
+impl<T: Tickets> Tickets for Shared<T> {
+    fn issue(&self, state: &[u8], now: UnixTime, lifetime: Duration) -> Option<Vec<u8>> {
+        self.current().0.issue(state, now, lifetime)
+    }
+
+    fn redeem(&self, ticket: &[u8], now: UnixTime) -> Option<RedeemedTicket> {
+        self.current().0.redeem(ticket, now)
+    }
 }
 
 /// What a ticket was issued for.

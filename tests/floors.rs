@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// The floors, from the ground up. Where the present code needs one module of a floor in another of the same, that
 /// floor is divided: a line may use every line above it in this table, and nothing in its own.
 const FLOORS: &[(&str, &[&str])] = &[
-    ("0 numbers and key material", &["codepoints", "secret"]),
+    ("0 numbers, key material, handles", &["codepoints", "secret", "shared"]),
     ("0 errors, which carry code points", &["error"]),
     ("0 bytes and budgets, which fail with an error", &["codec", "limits"]),
     (

@@ -34,7 +34,8 @@ const GROUPS: [NamedGroup; 4] =
 fn mutual(seed: u64, clients: &[Kind]) -> (ClientConfig, ServerConfig) {
     let (client, server) = configs(seed);
     let provider = client.provider().clone();
-    let credentials = clients.iter().map(|k| pki().client(*k).credential(&provider)).collect();
+    let credentials: Vec<_> =
+        clients.iter().map(|k| pki().client(*k).credential(&provider)).collect();
     let auth = ClientAuth::Required(Verifier::new(pki().anchors()));
     (client.with_credentials(credentials), server.with_client_auth(auth))
 }

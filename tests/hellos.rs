@@ -175,7 +175,7 @@ fn compare(hello: &Hello, view: &ClientHelloView) {
 fn server() -> Arc<ServerConfig> {
     let (_, server) = configs(70);
     let provider = server.provider().clone();
-    let credentials = Kind::ALL.map(|kind| pki().server(kind).credential(&provider)).into();
+    let credentials = Kind::ALL.map(|kind| pki().server(kind).credential(&provider)).to_vec();
     Arc::new(ServerConfig::new(provider, credentials).unwrap())
 }
 

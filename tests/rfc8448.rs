@@ -214,7 +214,7 @@ fn client(trace: &Trace, slowly: bool) -> Arc<MemorySessions> {
         .unwrap()
         .with_key_shares(&groups[..1])
         .unwrap()
-        .with_credentials(credential.iter().map(|(c, _)| Arc::clone(c)).collect())
+        .with_credentials(credential.iter().map(|(c, _)| Arc::clone(c)).collect::<Vec<_>>())
         .with_middlebox_compatibility(randoms(&hellos[0]).len() == 2)
         .with_ask(Ask { verdict: true, ..Ask::default() })
         .with_message_hook(hook)

@@ -9,7 +9,7 @@ use super::{
     common_setters,
 };
 use crate::codec::Writer;
-use crate::codepoints::{CertificateType, CipherSuiteId, NamedGroup, SignatureScheme};
+use crate::codepoints::{CipherSuiteId, NamedGroup, SignatureScheme};
 use crate::compress::CertificateCompression;
 use crate::credential::Credential;
 use crate::crypto::Provider;
@@ -18,6 +18,7 @@ use crate::key_log::KeyLog;
 use crate::limits::Limits;
 use crate::psk::{ExternalPsk, PskPolicy};
 use crate::session::{SessionKey, SessionStore};
+use crate::shared::Shared;
 use crate::verify::Verifier;
 
 /// What every connection of a client shares.
@@ -25,7 +26,7 @@ use crate::verify::Verifier;
 pub struct ClientConfig {
     pub(crate) common: Common,
     pub(crate) verifier: Verifier,
-    pub(crate) credentials: Vec<Arc<Credential>>,
+    pub(crate) credentials: Shared<Vec<Arc<Credential>>>,
     pub(crate) key_shares: Vec<NamedGroup>,
     pub(crate) send_server_name: bool,
     pub(crate) send_authorities: bool,
@@ -52,7 +53,7 @@ impl ClientConfig {
         Ok(Self {
             common,
             verifier,
-            credentials: Vec::new(),
+            credentials: Shared::new(Vec::new()),
             key_shares,
             send_server_name: true,
             send_authorities: false,
@@ -94,10 +95,14 @@ impl ClientConfig {
         Ok(self)
     }
 
-    /// What the client can authenticate with. It picks the first that suits the server's request.
+    /// What the client can authenticate with. It picks the first that suits the server's request. As a [`Shared`] handle
+    /// they can be swapped later.
     #[must_use]
-    pub fn with_credentials(mut self, credentials: Vec<Arc<Credential>>) -> Self {
-        self.credentials = credentials;
+    pub fn with_credentials(
+        mut self,
+        credentials: impl Into<Shared<Vec<Arc<Credential>>>>,
+    ) -> Self {
+        self.credentials = credentials.into();
         self
     }
 
@@ -169,32 +174,31 @@ impl ClientConfig {
     }
 
     /// Under which name sessions with the server `name` are kept: what the server is called, what this configuration
-    /// trusts, and who it is itself (RFC 9846 §4.7.1).
+    /// trusts at this moment, and who it is itself (RFC 9846 §4.7.1).
     #[must_use]
     pub fn session_key(&self, name: &ServerName<'_>) -> SessionKey {
+        self.session_key_of(name, &self.verifier.current(), &self.credentials.current().0)
+    }
+
+    /// The same, for a connection that has begun under these.
+    pub(crate) fn session_key_of(
+        &self,
+        name: &ServerName<'_>,
+        verifier: &Verifier,
+        credentials: &[Arc<Credential>],
+    ) -> SessionKey {
         let provider = &self.common.provider;
         let mut w = Writer::default();
         w.raw(b"sealwire session: tcp");
         w.vec16(|w| w.raw(name.to_str().to_ascii_lowercase().as_bytes()));
-        w.raw(&self.verifier.fingerprint(provider));
+        w.raw(&verifier.fingerprint(provider));
         // Whom the application accepted itself is no friend of a configuration that goes by its verifier.
         w.u8(self.common.ask.verdict.into());
-        for credential in &self.credentials {
+        for credential in credentials {
             w.u8(credential.certificate_type().0);
             w.raw(&provider.fingerprint(credential.entries().next().unwrap_or_default()));
         }
         SessionKey(provider.fingerprint(&w.finish().unwrap_or_default()))
-    }
-
-    /// What we can show, in the order of the credentials (RFC 7250 §4.1).
-    pub(crate) fn certificate_types(&self) -> Vec<CertificateType> {
-        let mut types = Vec::new();
-        for credential in &self.credentials {
-            if !types.contains(&credential.certificate_type()) {
-                types.push(credential.certificate_type());
-            }
-        }
-        types
     }
 
     /// The verifier, for an application that is asked for verdicts and judges on another thread.

@@ -77,6 +77,16 @@ impl ClientAuth {
             }
         }
     }
+
+    /// The same as it is now, whatever is swapped later.
+    pub(crate) fn current(&self) -> Self {
+        match self {
+            Self::None => Self::None,
+            Self::OnRequest(verifier) => Self::OnRequest(verifier.current()),
+            Self::Optional(verifier) => Self::Optional(verifier.current()),
+            Self::Required(verifier) => Self::Required(verifier.current()),
+        }
+    }
 }
 
 /// What clients and servers have in common.

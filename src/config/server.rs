@@ -18,13 +18,14 @@ use crate::psk::{ExternalPsk, PskPolicy};
 use crate::replay::ReplayStore;
 use crate::retry::CookieKey;
 use crate::session::MAX_LIFETIME;
+use crate::shared::Shared;
 use crate::ticket::Tickets;
 
 /// What every connection of a server shares.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     pub(crate) common: Common,
-    pub(crate) credentials: Vec<Arc<Credential>>,
+    pub(crate) credentials: Shared<Vec<Arc<Credential>>>,
     pub(crate) client_auth: ClientAuth,
     pub(crate) server_name: ServerNamePolicy,
     pub(crate) cookie_key: Option<Arc<CookieKey>>,
@@ -52,16 +53,20 @@ pub enum ServerNamePolicy {
 
 impl ServerConfig {
     /// A server with these credentials, and otherwise every suite, group and scheme of the provider. It picks the first
-    /// credential that is for the client's name and that the client can verify.
+    /// credential that is for the client's name and that the client can verify. As a [`Shared`] handle they can be swapped
+    /// later.
     ///
     /// # Errors
     /// [`Misuse::NotInProvider`] if the provider lacks suites, groups or verifiers altogether.
-    pub fn new(provider: Provider, credentials: Vec<Arc<Credential>>) -> Result<Self, Error> {
+    pub fn new(
+        provider: Provider,
+        credentials: impl Into<Shared<Vec<Arc<Credential>>>>,
+    ) -> Result<Self, Error> {
         let common = Common::new(provider);
         check_provider(&common)?;
         Ok(Self {
             common,
-            credentials,
+            credentials: credentials.into(),
             client_auth: ClientAuth::None,
             server_name: ServerNamePolicy::Prefer,
             cookie_key: None,
@@ -124,7 +129,8 @@ impl ServerConfig {
         self
     }
 
-    /// Issues tickets, and takes them back: clients can resume (RFC 9846 §2.2).
+    /// Issues tickets, and takes them back: clients can resume (RFC 9846 §2.2). An `Arc` of a [`Shared`] handle on them will
+    /// do, too, so that they can be swapped later.
     #[must_use]
     pub fn with_tickets(mut self, tickets: Arc<dyn Tickets>) -> Self {
         self.tickets = Some(tickets);
@@ -154,11 +160,16 @@ impl ServerConfig {
 
     /// Under what a ticket is issued and taken back: how clients authenticate and by whose word, for which name and
     /// protocol, over which transport. A ticket from under another policy leads to a full handshake.
-    pub(crate) fn policy(&self, server_name: Option<&[u8]>, alpn: Option<&[u8]>) -> [u8; 32] {
+    pub(crate) fn policy(
+        &self,
+        client_auth: &ClientAuth,
+        server_name: Option<&[u8]>,
+        alpn: Option<&[u8]>,
+    ) -> [u8; 32] {
         let provider = &self.common.provider;
         let mut w = Writer::default();
         w.raw(b"sealwire ticket: tcp");
-        match &self.client_auth {
+        match client_auth {
             ClientAuth::None => w.u8(0),
             ClientAuth::OnRequest(verifier) => {
                 w.u8(3);

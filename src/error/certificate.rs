@@ -360,6 +360,32 @@ pub enum CertificateReason {
         /// Why the last timestamp that does not count does not.
         why: &'static str,
     },
+    /// The path is in order, but none of its keys is one that is pinned here.
+    #[error(
+        "none of the keys on the path is pinned here; their SHA-256 are {}; if one of them has taken over, pin it",
+        .keys.join(", ")
+    )]
+    NotPinned {
+        /// The SHA-256 of each key's SubjectPublicKeyInfo, in hexadecimal: the peer's, the CAs', the anchor's.
+        keys: Vec<String>,
+    },
+    /// X509-SVID §5.2: the certificate is none that SPIFFE allows here.
+    #[error("{certificate} is no X509-SVID that can be used here: {what}")]
+    Spiffe {
+        /// The certificate at fault.
+        certificate: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// SPIFFE-ID §3: there is no bundle for the peer's trust domain.
+    #[error(
+        "the peer is of the trust domain {trust_domain}, for which there is no bundle here; to accept its workloads, \
+         federate with it"
+    )]
+    UnknownTrustDomain {
+        /// The trust domain.
+        trust_domain: String,
+    },
     /// A bound of ours: there was more to try than one verdict may cost. Whether a good path exists is not known.
     #[error("the chain asks for too much work ({limit}); it was not accepted")]
     BudgetExhausted {
@@ -382,6 +408,7 @@ impl CertificateReason {
             | Self::WeakAlgorithm { .. }
             | Self::WeakKey { .. }
             | Self::NotCa { .. }
+            | Self::Spiffe { .. }
             | Self::PathLength { .. }
             | Self::TlsFeature { .. } => Alert::bad_certificate,
             // "was revoked by its signer"
@@ -401,7 +428,9 @@ impl CertificateReason {
             // "has expired or is not currently valid"
             Self::Expired { .. } | Self::NotYetValid { .. } => Alert::certificate_expired,
             // "the CA certificate could not be located or could not be matched with a known trust anchor"
-            Self::UnknownIssuer { .. } | Self::SelfSigned { .. } => Alert::unknown_ca,
+            Self::UnknownIssuer { .. }
+            | Self::SelfSigned { .. }
+            | Self::UnknownTrustDomain { .. } => Alert::unknown_ca,
             // "some other (unspecified) issue ... rendering it unacceptable"
             Self::NameMismatch { .. }
             | Self::TooDeep { .. }
@@ -412,6 +441,7 @@ impl CertificateReason {
             | Self::CrlExpired { .. }
             | Self::CrlNotYetValid { .. }
             | Self::NotLogged { .. }
+            | Self::NotPinned { .. }
             | Self::Profile { .. }
             | Self::BudgetExhausted { .. } => Alert::certificate_unknown,
             Self::Refused => Alert::access_denied,
@@ -456,6 +486,9 @@ impl CertificateReason {
             Self::MissingStaple { .. } => "missing-staple",
             Self::TlsFeature { .. } => "tls-feature",
             Self::NotLogged { .. } => "not-logged",
+            Self::NotPinned { .. } => "not-pinned",
+            Self::Spiffe { .. } => "spiffe",
+            Self::UnknownTrustDomain { .. } => "unknown-trust-domain",
             Self::BudgetExhausted { .. } => "budget-exhausted",
             Self::Refused => "refused",
         }

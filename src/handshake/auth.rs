@@ -23,7 +23,7 @@ use crate::message::{
 };
 use crate::secret::{Secret, constant_time_eq};
 use crate::transcript::Transcript;
-use crate::verify::{self, Purpose, Verifier};
+use crate::verify::{self, Purpose, TrustVersion, Verifier};
 
 /// Which side a signature or MAC is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +126,8 @@ pub(crate) fn on_certificate(
     Ok(peer)
 }
 
-/// Takes the verdict on the peer's chain: by the application's answer, or by the verifier of the configuration.
+/// Takes the verdict on the peer's chain: by the application's answer, or by the verifier of the configuration, as it was
+/// when the connection began. In that case the result says which versions have judged.
 pub(crate) fn judge(
     common: &Common,
     verifier: &Verifier,
@@ -134,21 +135,22 @@ pub(crate) fn judge(
     peer: &PeerCertificates,
     answer: Answer,
     fx: &mut Effects<'_>,
-) -> Result<(), Error> {
+) -> Result<Option<TrustVersion>, Error> {
     match answer {
-        Answer::Accept => Ok(()),
+        Answer::Accept => Ok(None),
         Answer::Reject(error) => Err(Error::Certificate(error)),
         Answer::Refuse(alert) => Err(Error::Refused(alert)),
         _ => {
             let (provider, name) = (&common.provider, peer.name.as_ref());
             if let Some(key) = &peer.raw_public_key {
-                return Ok(verifier.verify_raw_public_key(provider, key)?);
+                verifier.verify_raw_public_key(provider, key)?;
+                return Ok(None);
             }
             let (purpose, evidence) = (side.purpose(), peer.evidence());
             let (budget, now) = (&mut *fx.budget, fx.now);
             let chain = &peer.chain;
             verifier.verify_within(budget, provider, chain, purpose, name, now, evidence)?;
-            Ok(())
+            Ok(verifier.version_for(chain))
         }
     }
 }

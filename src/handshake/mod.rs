@@ -21,15 +21,16 @@ use crate::codepoints::{
     CertificateType, CipherSuiteId, NamedGroup, ProtocolVersion, SignatureScheme,
 };
 use crate::config::{Common, ServerConfig};
-use crate::crypto::CipherSuite;
+use crate::crypto::{CipherSuite, Provider};
 use crate::decision::{Answer, PeerCertificates, Question};
-use crate::error::{Error, Violation};
+use crate::error::{CertificateError, Error, Violation};
 use crate::key_schedule::Exporter;
 use crate::limits::Budget;
 use crate::message::Message;
 use crate::secret::Secret;
 use crate::session::PeerIdentity;
 use crate::transcript::Transcript;
+use crate::verify::{CertificateName, Evidence, Purpose, TrustVersion, Verifier};
 
 /// What moves a state machine: a message of the peer, or an answer of the application.
 #[allow(clippy::large_enum_variant)] // it lives for the length of one call, on the stack
@@ -83,8 +84,9 @@ pub(crate) enum Effect {
     Configure(Arc<ServerConfig>),
     /// Ask the application, and wait.
     Ask(Question),
-    /// The client has answered a request after the handshake.
-    ClientAnswered { known: bool },
+    /// The client has answered a request after the handshake. If it is known now, this is the policy that its tickets are
+    /// issued under from here on.
+    ClientAnswered { known: Option<[u8; 32]> },
     /// The handshake is complete.
     Complete(Box<Established>),
 }
@@ -169,6 +171,10 @@ pub struct Summary {
     pub peer_ocsp: Vec<u8>,
     /// The certificate timestamps that came with the peer's leaf. They are not checked.
     pub peer_scts: Vec<Vec<u8>>,
+    /// Which versions of what is in [`Shared`](crate::Shared) handles have judged the peer, or would have accepted the
+    /// session that was resumed. `None` if the application judged itself, nobody had to be judged, or the connection came
+    /// from another process, whose versions mean nothing here.
+    pub trust_version: Option<TrustVersion>,
     /// Whether an earlier session was resumed.
     pub resumed: bool,
     /// The identity of the external pre-shared key that the connection rests on, in place of certificates.
@@ -177,6 +183,8 @@ pub struct Summary {
     pub early_data: EarlyData,
     /// Whether it took a HelloRetryRequest, and so a round trip more.
     pub retried: bool,
+    /// What the peer is.
+    pub(crate) peer_purpose: Purpose,
 }
 
 impl Summary {
@@ -196,17 +204,60 @@ impl Summary {
         }
     }
 
-    /// Notes what the peer showed, and was accepted.
-    fn set_peer(&mut self, peer: PeerCertificates) {
+    /// The names in the peer's certificate, its subject first: to authorise by, without a parser of one's own. They are as
+    /// true as the verdict that accepted the peer was strict; none if it showed no certificate.
+    #[must_use]
+    pub fn peer_names(&self) -> Vec<CertificateName> {
+        self.peer_chain.first().map(CertificateName::all_of).unwrap_or_default()
+    }
+
+    /// Asks again whether the peer is to be trusted, by what `verifier` goes by now, and says by which versions. The
+    /// connection is not touched: whoever is no longer trusted is to be sent away by the caller.
+    ///
+    /// A peer that showed nothing, and one that rests on a pre-shared key from elsewhere, is not judged here: `Ok(None)`.
+    /// The OCSP response and timestamps count that came in the handshake; a resumed session has none.
+    ///
+    /// # Errors
+    /// Why the peer would not be accepted now.
+    pub fn recheck(
+        &self,
+        provider: &Provider,
+        verifier: &Verifier,
+        now: UnixTime,
+    ) -> Result<Option<TrustVersion>, CertificateError> {
+        let verifier = verifier.current();
+        if let Some(key) = &self.peer_raw_public_key {
+            verifier.verify_raw_public_key(provider, key)?;
+            return Ok(None);
+        }
+        if self.peer_chain.is_empty() {
+            return Ok(None);
+        }
+        let name = self.server_name.as_ref().filter(|_| self.peer_purpose == Purpose::Server);
+        let evidence = Evidence {
+            ocsp: &self.peer_ocsp,
+            scts: &self.peer_scts,
+            asked_for_ocsp: !self.peer_ocsp.is_empty(),
+        };
+        let (chain, purpose) = (&self.peer_chain, self.peer_purpose);
+        let budget = &mut Budget::default();
+        verifier.verify_within(budget, provider, chain, purpose, name, now, evidence)?;
+        Ok(verifier.version_for(chain))
+    }
+
+    /// Notes what the peer showed, and was accepted, and by which versions.
+    fn set_peer(&mut self, peer: PeerCertificates, version: Option<TrustVersion>) {
+        self.trust_version = version;
         self.peer_chain = peer.chain;
         self.peer_raw_public_key = peer.raw_public_key;
         self.peer_ocsp = peer.ocsp;
         self.peer_scts = peer.scts;
     }
 
-    /// Notes who the peer was in the session that is resumed.
-    fn resume(&mut self, peer: PeerIdentity) {
+    /// Notes who the peer was in the session that is resumed. It could only be because `verifier` goes by the same as then.
+    fn resume(&mut self, peer: PeerIdentity, verifier: Option<&Verifier>) {
         self.resumed = true;
+        self.trust_version = verifier.and_then(|verifier| verifier.version_for(&peer.chain));
         self.peer_chain = peer.chain;
         self.peer_raw_public_key = peer.raw_public_key;
     }
@@ -217,7 +268,12 @@ impl Summary {
         PeerIdentity { chain: self.peer_chain.clone(), raw_public_key }
     }
 
-    fn new(suite: &'static CipherSuite, group: Option<NamedGroup>, retried: bool) -> Self {
+    fn new(
+        suite: &'static CipherSuite,
+        group: Option<NamedGroup>,
+        retried: bool,
+        peer_purpose: Purpose,
+    ) -> Self {
         Self {
             version: ProtocolVersion::TLSv1_3,
             suite: suite.id,
@@ -230,10 +286,12 @@ impl Summary {
             peer_raw_public_key: None,
             peer_ocsp: Vec::new(),
             peer_scts: Vec::new(),
+            trust_version: None,
             resumed: false,
             external_psk: None,
             early_data: EarlyData::NotOffered,
             retried,
+            peer_purpose,
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::handshake::{Effect, Effects, Summary};
 use crate::message::{Certificate, CertificateRequest, Message};
 use crate::secret::Secret;
 use crate::transcript::Transcript;
-use crate::verify::Verifier;
+use crate::verify::TrustVersion;
 
 /// What a connection needs to authenticate its client later.
 pub(crate) enum PostAuth {
@@ -134,7 +134,8 @@ impl Answering {
             authorities: request.authorities.iter().map(|name| name.to_vec()).collect(),
             name: None,
         };
-        let choice = choose_credential(common, &config.credentials, &wishes);
+        let (credentials, _) = config.credentials.current();
+        let choice = choose_credential(common, &credentials, &wishes);
 
         let mut transcript = self.transcript.fork();
         transcript.add(request.raw);
@@ -192,15 +193,21 @@ enum Progress {
     Idle,
     WaitVerdict(Box<Shown>),
     WaitCertificateVerify(Box<Shown>),
-    WaitFinished { transcript: Transcript, who: Option<(PeerCertificates, SignatureScheme)> },
+    WaitFinished { transcript: Transcript, who: Option<Box<Known>> },
 }
+
+/// Who the client is, how it has signed, what has judged it, and by which versions.
+type Known = (PeerCertificates, SignatureScheme, ClientAuth, Option<TrustVersion>);
 
 /// What the client has shown so far.
 struct Shown {
     transcript: Transcript,
-    verifier: Verifier,
+    /// What judges it.
+    client_auth: ClientAuth,
     peer: PeerCertificates,
     spki: Vec<u8>,
+    /// By which versions it was judged.
+    version: Option<TrustVersion>,
 }
 
 impl Asking {
@@ -220,13 +227,13 @@ impl Asking {
     pub(crate) fn request(&mut self) -> Result<Vec<u8>, Error> {
         let config = self.config.clone();
         let common = &config.common;
-        let verifier = config.client_auth.verifier().ok_or(Misuse::NoPostHandshakeAuth)?;
+        let verifier = config.client_auth.verifier().ok_or(Misuse::NoPostHandshakeAuth)?.current();
         if self.open.len() >= MAX_OPEN {
             return Err(Misuse::Busy.into());
         }
         let mut context = [0; CONTEXT_LEN];
         common.provider.rng.fill(&mut context)?;
-        let message = certificate_request(&config, verifier, self.kind, &context)?;
+        let message = certificate_request(&config, &verifier, self.kind, &context)?;
         let message = common.finished_message(message);
         self.open.push((context, message.clone()));
         Ok(message)
@@ -252,21 +259,24 @@ impl Asking {
                 self.on_certificate(&Certificate::read(compressed.raw, &body)?, fx)
             }
             (Progress::WaitCertificateVerify(shown), Message::CertificateVerify(proof)) => {
-                let Shown { mut transcript, peer, spki, .. } = *shown;
+                let Shown { mut transcript, client_auth, peer, spki, version } = *shown;
                 let hash = transcript.current();
                 on_certificate_verify(common, Side::Client, proof, &common.schemes, &spki, &hash)?;
                 transcript.add(proof.raw);
-                let who = Some((peer, proof.scheme));
+                let who = Some(Box::new((peer, proof.scheme, client_auth, version)));
                 self.progress = Progress::WaitFinished { transcript, who };
                 Ok(())
             }
             (Progress::WaitFinished { transcript, who }, Message::Finished(finished)) => {
                 check_finished(&transcript, client_secret, finished)?;
-                let known = who.is_some();
-                if let Some((peer, scheme)) = who {
-                    summary.set_peer(peer);
+                let known = who.map(|who| {
+                    let (peer, scheme, client_auth, version) = *who;
+                    summary.set_peer(peer, version);
                     summary.peer_scheme = Some(scheme);
-                }
+                    let name = summary.server_name.as_ref().map(|name| name.to_str());
+                    let name = name.as_ref().map(|name| name.as_bytes());
+                    config.policy(&client_auth, name, summary.alpn.as_deref())
+                });
                 fx.push(Effect::ClientAnswered { known });
                 Ok(())
             }
@@ -295,7 +305,8 @@ impl Asking {
         let kind = self.kind;
         let peer = on_certificate(fx.budget, certificate, &context, None, kind, was_asked)?;
         let spki = peer_key(&peer)?;
-        let verifier = config.client_auth.verifier().ok_or(Misuse::NoPostHandshakeAuth)?;
+        // Whoever is asked late is judged by what is trusted by then.
+        let client_auth = config.client_auth.current();
 
         let mut transcript = self.transcript.fork();
         transcript.add(&request);
@@ -304,7 +315,7 @@ impl Asking {
             self.progress = Progress::WaitFinished { transcript, who: None };
             return Ok(());
         }
-        let shown = Shown { transcript, verifier: verifier.clone(), peer, spki };
+        let shown = Shown { transcript, client_auth, peer, spki, version: None };
         let question = Question::Verdict(shown.peer.clone());
         self.progress = Progress::WaitVerdict(Box::new(shown));
         if common.ask.verdict {
@@ -316,9 +327,11 @@ impl Asking {
 
     fn on_verdict(&mut self, answer: Answer, fx: &mut Effects<'_>) -> Result<(), Error> {
         match std::mem::replace(&mut self.progress, Progress::Idle) {
-            Progress::WaitVerdict(shown) => {
+            Progress::WaitVerdict(mut shown) => {
                 let common = &self.config.common;
-                judge(common, &shown.verifier, Side::Client, &shown.peer, answer, fx)?;
+                let verifier = shown.client_auth.verifier().ok_or(Misuse::UnexpectedAnswer)?;
+                let peer = &shown.peer;
+                shown.version = judge(common, verifier, Side::Client, peer, answer, fx)?;
                 self.progress = Progress::WaitCertificateVerify(shown);
                 Ok(())
             }

@@ -23,6 +23,7 @@ use crate::record::{
 };
 use crate::secret::Secret;
 use crate::session::{PeerIdentity, SessionKey};
+use crate::verify::Purpose;
 
 /// Whose connection it is to be.
 #[derive(Clone, Copy)]
@@ -146,7 +147,11 @@ fn read_parts(config: Config<'_>, body: &[u8]) -> Result<Parts, Error> {
     let codes = r.vec24()?;
     let events: Option<_> = codes.iter().map(|code| event(*code)).collect();
     let events = events.ok_or(r.malformed())?;
-    let summary = read_summary(&mut r, suite)?;
+    let purpose = match role {
+        Role::Client => Purpose::Server,
+        Role::Server => Purpose::Client,
+    };
+    let summary = read_summary(&mut r, suite, purpose)?;
     let partial = r.rest().to_vec();
     let receiving = ReadState { key, partial };
 
@@ -340,7 +345,11 @@ fn write_summary(w: &mut Writer, summary: &Summary) {
     w.u8(summary.retried.into());
 }
 
-fn read_summary(r: &mut Reader<'_>, suite: &'static CipherSuite) -> Result<Summary, Error> {
+fn read_summary(
+    r: &mut Reader<'_>,
+    suite: &'static CipherSuite,
+    peer_purpose: Purpose,
+) -> Result<Summary, Error> {
     let version = ProtocolVersion(r.u16()?);
     if version != ProtocolVersion::TLSv1_3 {
         return Err(r.malformed());
@@ -363,6 +372,7 @@ fn read_summary(r: &mut Reader<'_>, suite: &'static CipherSuite) -> Result<Summa
         peer_raw_public_key: peer.raw_public_key,
         peer_ocsp: r.vec24()?.to_vec(),
         peer_scts: read_list(r)?,
+        trust_version: None,
         resumed: read_bool(r)?,
         external_psk: read_option(r, |r| Ok(r.vec16()?.to_vec()))?,
         early_data: match r.u8()? {
@@ -372,6 +382,7 @@ fn read_summary(r: &mut Reader<'_>, suite: &'static CipherSuite) -> Result<Summa
             _ => return Err(r.malformed()),
         },
         retried: read_bool(r)?,
+        peer_purpose,
     })
 }
 

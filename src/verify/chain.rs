@@ -22,7 +22,7 @@ use super::constraint::{Names, Refusal, Subtrees};
 use super::evidence::{Judge, Link, Outcome, Policies};
 use super::report::{Case, Place, Rank, Record, Stage, dotted, subject};
 use super::signature::{Cache, Proof, Signatures, Stop};
-use super::{Evidence, Profile, Purpose, TrustAnchors, directory, step, strict};
+use super::{Evidence, Profile, Purpose, Rules, TrustAnchors, directory, step, strict};
 use crate::crypto::Provider;
 use crate::error::{CertificateError, CertificateReason as Reason, CertificateReport, Limit};
 use crate::limits::Budget;
@@ -33,7 +33,6 @@ pub(super) struct Inputs<'a> {
     pub(super) anchors: &'a TrustAnchors,
     /// Signatures that were good before.
     pub(super) cache: &'a Cache,
-    pub(super) profile: Profile,
     pub(super) purpose: Purpose,
     /// Whom the leaf had to be for, if anybody.
     pub(super) name: Option<&'a ServerName<'a>>,
@@ -43,6 +42,8 @@ pub(super) struct Inputs<'a> {
     /// What the peer sent beside its chain, and what is asked of it.
     pub(super) evidence: Evidence<'a>,
     pub(super) policies: &'a Policies,
+    /// What else is asked of a path.
+    pub(super) rules: &'a Rules,
 }
 
 /// A search in progress.
@@ -241,6 +242,9 @@ impl<'a> Search<'a> {
     /// What is asked of a whole path that is in order otherwise, and may take signatures of its own: with
     /// [`Stop::Yield`], this is called again in the next step.
     fn close(&mut self, complete: Complete<'a>) -> Result<Progress<'a>, Stop> {
+        if let Err(reason) = self.check_path(&complete.anchor) {
+            return Ok(self.fail(Stage::Anchor, Some(&complete.anchor), reason));
+        }
         let (outcome, evidence) = match self.check_evidence(&complete) {
             Ok(Ok(good)) => good,
             Ok(Err(reason)) => {
@@ -281,6 +285,18 @@ impl<'a> Search<'a> {
         let mut judge = Judge { provider, signatures, budget, proofs: Vec::new() };
         let outcome = policies.check(&links, evidence, now, &mut judge)?;
         Ok(outcome.map(|outcome| (outcome, judge.proofs)))
+    }
+
+    /// What the verifier asks of the path and its anchor besides.
+    fn check_path(&self, anchor: &Who<'a>) -> Result<(), Reason> {
+        let on_path = self.stack.iter().filter_map(|f| self.certificates.get(f.certificate));
+        let path: Vec<&Certificate<'_>> = on_path.collect();
+        let certificate = match anchor {
+            Who::Anchor(certificate) => Some(&**certificate),
+            Who::Intermediate(_) | Who::Key { .. } => None,
+        };
+        let key = self.spki_of(anchor).unwrap_or_default();
+        self.inputs.rules.check_path(self.inputs.provider, &path, (key, certificate))
     }
 
     /// The end of the path has no candidates left. If nobody even had the right name, that is where the path broke off.
@@ -368,7 +384,7 @@ impl<'a> Search<'a> {
         is_anchor: bool,
         below: usize,
     ) -> Result<(), Reason> {
-        let Inputs { purpose, profile, now, .. } = self.inputs;
+        let Inputs { purpose, rules: Rules { profile, .. }, now, .. } = self.inputs;
         step::check_issuer(issuer, is_anchor, below, purpose, now)?;
         match profile {
             Profile::Default => Ok(()),

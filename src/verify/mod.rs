@@ -27,21 +27,25 @@ mod directory;
 mod distribution;
 mod evidence;
 mod hint;
+mod identity;
 mod key;
 mod name;
 mod ocsp;
+mod pins;
 mod raw_key;
 mod report;
 mod revocation;
 mod sct;
 mod signature;
+mod spiffe;
 mod step;
 mod strict;
+mod trust;
 mod verification;
 
 use std::sync::Arc;
 
-use pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
+use pki_types::{CertificateDer, ServerName, UnixTime};
 
 pub use self::anchor::TrustAnchors;
 use self::certificate::Certificate;
@@ -49,17 +53,24 @@ use self::chain::{Found, Inputs, Search};
 pub use self::crl::Crls;
 pub use self::evidence::Evidence;
 use self::evidence::Policies;
+use self::identity::AllowedNames;
+pub use self::identity::CertificateName;
 use self::key::KeyKind;
+use self::pins::Pins;
 use self::raw_key::RawKeys;
 pub use self::revocation::Revocation;
 pub use self::sct::{CtLog, Transparency};
 use self::signature::Cache;
+use self::spiffe::Spiffe;
+use self::trust::Exact;
+pub use self::trust::TrustVersion;
 use self::verification::State;
 pub use self::verification::Verification;
 use crate::codepoints::{CertificateType, SignatureScheme};
 use crate::crypto::Provider;
-use crate::error::{CertificateError, CertificateReason, CertificateReport, Error, Misuse};
+use crate::error::{CertificateError, CertificateReason, CertificateReport};
 use crate::limits::Budget;
+use crate::shared::{Shared, Snapshot};
 
 /// What the peer's certificate must be good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -100,13 +111,18 @@ struct Rules {
     raw_keys: RawKeys,
     /// What the peer may show, most preferred first.
     types: Vec<CertificateType>,
+    /// Certificates that are accepted without a path.
+    exact: Vec<Exact>,
+    pins: Option<Pins>,
+    names: Option<AllowedNames>,
     profile: Profile,
     policies: Policies,
 }
 
 #[derive(Clone, Debug)]
 enum Mode {
-    Anchors { anchors: TrustAnchors, max_depth: usize },
+    Anchors { anchors: Snapshot<TrustAnchors>, max_depth: usize },
+    Spiffe { spiffe: Spiffe, max_depth: usize },
     AcceptAny,
 }
 
@@ -127,9 +143,11 @@ pub struct VerifiedPath<'a> {
 }
 
 impl Verifier {
-    /// Accepts chains that lead to `anchors`, over at most 10 intermediates.
+    /// Accepts chains that lead to `anchors`, over at most 10 intermediates. They can be swapped later if they come as a
+    /// [`Shared`] handle.
     #[must_use]
-    pub fn new(anchors: TrustAnchors) -> Self {
+    pub fn new(anchors: impl Into<Shared<TrustAnchors>>) -> Self {
+        let anchors = Snapshot::of(anchors.into());
         Self::with_mode(Mode::Anchors { anchors, max_depth: DEFAULT_MAX_DEPTH })
     }
 
@@ -138,6 +156,9 @@ impl Verifier {
             mode,
             raw_keys: RawKeys::default(),
             types: vec![CertificateType::X509],
+            exact: Vec::new(),
+            pins: None,
+            names: None,
             profile: Profile::default(),
             policies: Policies::default(),
         };
@@ -154,66 +175,6 @@ impl Verifier {
     pub fn with_profile(mut self, profile: Profile) -> Self {
         self.rules_mut().profile = profile;
         self
-    }
-
-    /// Accepts exactly these raw public keys (RFC 7250), and no certificates. Whoever has one of the private keys is the
-    /// right peer, whatever name was asked for: a key has no name, so each server whose key differs wants a verifier of
-    /// its own.
-    ///
-    /// Without any key nobody is accepted, but an application that judges itself
-    /// ([`Ask::verdict`](crate::Ask::verdict)) gets to see the keys.
-    ///
-    /// # Errors
-    /// [`Misuse::Config`] if one is no SubjectPublicKeyInfo, or its kind or size is none for TLS 1.3.
-    pub fn raw_public_keys(
-        keys: impl IntoIterator<Item = SubjectPublicKeyInfoDer<'static>>,
-    ) -> Result<Self, Error> {
-        let mut this = Self::new(TrustAnchors::default());
-        this.rules_mut().types.clear();
-        this.with_raw_public_keys(keys)
-    }
-
-    /// Accepts these raw public keys, too, if the peer shows one in place of a chain. Certificates are preferred;
-    /// [`with_certificate_types`](Self::with_certificate_types) changes that.
-    ///
-    /// # Errors
-    /// As [`Verifier::raw_public_keys`].
-    pub fn with_raw_public_keys(
-        mut self,
-        keys: impl IntoIterator<Item = SubjectPublicKeyInfoDer<'static>>,
-    ) -> Result<Self, Error> {
-        let rules = self.rules_mut();
-        rules.raw_keys.add(keys)?;
-        if !rules.types.contains(&CertificateType::RawPublicKey) {
-            rules.types.push(CertificateType::RawPublicKey);
-        }
-        Ok(self)
-    }
-
-    /// What the peer may show, most preferred first: X.509 certificates, raw public keys, or both (RFC 7250 §4).
-    ///
-    /// # Errors
-    /// [`Misuse::Config`] if the list is empty, names a type twice, or one that this verifier has nothing to judge by.
-    pub fn with_certificate_types(mut self, types: &[CertificateType]) -> Result<Self, Error> {
-        let known = |each: &CertificateType| match self.rules.mode {
-            Mode::Anchors { .. } => self.rules.types.contains(each),
-            Mode::AcceptAny => {
-                [CertificateType::X509, CertificateType::RawPublicKey].contains(each)
-            }
-        };
-        let twice =
-            types.iter().enumerate().any(|(i, each)| types.iter().skip(i + 1).any(|t| t == each));
-        if types.is_empty() || twice || !types.iter().all(known) {
-            return Err(Misuse::Config("the verifier cannot judge these certificate types").into());
-        }
-        self.rules_mut().types = types.to_vec();
-        Ok(self)
-    }
-
-    /// What the peer may show, most preferred first.
-    #[must_use]
-    pub fn certificate_types(&self) -> &[CertificateType] {
-        &self.rules.types
     }
 
     /// Finds out whether certificates were revoked (default: no). Without this only a certificate that itself demands an
@@ -235,8 +196,11 @@ impl Verifier {
     /// 0 means that an anchor must have issued the peer's certificate itself.
     #[must_use]
     pub fn with_max_depth(mut self, intermediates: usize) -> Self {
-        if let Mode::Anchors { max_depth, .. } = &mut self.rules_mut().mode {
-            *max_depth = intermediates;
+        match &mut self.rules_mut().mode {
+            Mode::Anchors { max_depth, .. } | Mode::Spiffe { max_depth, .. } => {
+                *max_depth = intermediates;
+            }
+            Mode::AcceptAny => {}
         }
         self
     }
@@ -249,50 +213,43 @@ impl Verifier {
         Self::with_mode(Mode::AcceptAny)
     }
 
-    /// The anchors, or `None` if everything is accepted.
+    /// The anchors; `None` if everything is accepted, or each trust domain has its own. From a handle they are those of
+    /// the moment when [`Verifier::current`] or the constructor was called.
     #[must_use]
     pub fn anchors(&self) -> Option<&TrustAnchors> {
         match &self.rules.mode {
             Mode::Anchors { anchors, .. } => Some(anchors),
-            Mode::AcceptAny => None,
+            Mode::Spiffe { .. } | Mode::AcceptAny => None,
         }
     }
 
     /// 32 bytes that stand for everything that this verifier goes by: sessions are bound to it.
     pub(crate) fn fingerprint(&self, provider: &Provider) -> [u8; 32] {
+        let profile = match self.rules.profile {
+            Profile::Default => 0,
+            Profile::Strict => 1,
+        };
         let mut data = match &self.rules.mode {
             Mode::AcceptAny => b"sealwire verifier: any".to_vec(),
             Mode::Anchors { anchors, max_depth } => {
                 let mut data = b"sealwire verifier: anchors".to_vec();
                 data.extend(u64::try_from(*max_depth).unwrap_or(u64::MAX).to_be_bytes());
-                data.push(match self.rules.profile {
-                    Profile::Default => 0,
-                    Profile::Strict => 1,
-                });
+                data.push(profile);
                 data.extend(anchors.fingerprint(provider));
                 data.extend(self.rules.policies.fingerprint(provider));
                 data
             }
+            Mode::Spiffe { spiffe, max_depth } => {
+                let mut data = b"sealwire verifier: spiffe".to_vec();
+                data.extend(u64::try_from(*max_depth).unwrap_or(u64::MAX).to_be_bytes());
+                data.push(profile);
+                data.extend(spiffe.fingerprint(provider));
+                data.extend(self.rules.policies.fingerprint(provider));
+                data
+            }
         };
-        data.extend(self.rules.raw_keys.fingerprint(provider).unwrap_or_default());
-        data.extend(self.rules.types.iter().map(|each| each.0));
+        data.extend(self.rules.fingerprint(provider));
         provider.fingerprint(&data)
-    }
-
-    /// Judges a raw public key: a DER SubjectPublicKeyInfo that the peer showed in place of a chain. `Ok` means that it
-    /// is one of the trusted keys.
-    ///
-    /// # Errors
-    /// [`CertificateReason::UntrustedKey`] if it is not; or why it can be none for TLS 1.3.
-    pub fn verify_raw_public_key(
-        &self,
-        provider: &Provider,
-        key: &SubjectPublicKeyInfoDer<'_>,
-    ) -> Result<(), CertificateError> {
-        match self.rules.mode {
-            Mode::Anchors { .. } => Ok(self.rules.raw_keys.judge(provider, key)?),
-            Mode::AcceptAny => Ok(raw_key::check(key)?),
-        }
     }
 
     /// Looks for a path from the first certificate of `chain` to an anchor, valid at `now`, and returns the first.
@@ -315,11 +272,12 @@ impl Verifier {
         now: UnixTime,
         evidence: Evidence<'_>,
     ) -> Result<VerifiedPath<'c>, CertificateError> {
-        let budget = &mut Budget::default();
-        self.verify_within(budget, provider, chain, purpose, name, now, evidence)
+        let (this, budget) = (self.current(), &mut Budget::default());
+        this.verify_within(budget, provider, chain, purpose, name, now, evidence)
     }
 
-    /// The same at the expense of this budget.
+    /// The same at the expense of this budget, and by what was in the handles when [`Verifier::current`] was called: a
+    /// connection keeps what it began with.
     #[allow(clippy::too_many_arguments)] // the public one's, and the budget
     pub(crate) fn verify_within<'c>(
         &self,
@@ -332,17 +290,18 @@ impl Verifier {
         evidence: Evidence<'_>,
     ) -> Result<VerifiedPath<'c>, CertificateError> {
         budget.start_verdict();
-        let Some(inputs) = self.inputs(provider, purpose, name, now, evidence) else {
-            not_empty(chain)?;
-            return Ok(VerifiedPath::unjudged(chain));
-        };
-        let mut search = search(inputs, *budget, chain)?;
-        let verdict = search.run();
-        *budget = search.budget();
-        Ok(VerifiedPath::new(verdict?, chain))
+        match self.begin(*budget, provider, chain, purpose, name, now, evidence)? {
+            Begun::Accepted { count, until, .. } => Ok(VerifiedPath::unjudged(chain, count, until)),
+            Begun::Searching(mut search) => {
+                let verdict = search.run();
+                *budget = search.budget();
+                Ok(VerifiedPath::new(verdict?, chain))
+            }
+        }
     }
 
-    /// Begins what [`Verifier::verify`] does, to be done in steps.
+    /// Begins what [`Verifier::verify`] does, to be done in steps. What is in a [`Shared`] handle counts as it was when
+    /// [`Verifier::current`] made this verifier.
     pub fn start<'v, 'c: 'v>(
         &'v self,
         provider: &'v Provider,
@@ -352,12 +311,13 @@ impl Verifier {
         now: UnixTime,
         evidence: Evidence<'v>,
     ) -> Verification<'v, 'c> {
-        let state = match self.inputs(provider, purpose, name, now, evidence) {
-            Some(inputs) => match search(inputs, Budget::default(), chain) {
-                Ok(search) => State::Searching(Box::new(search)),
-                Err(error) => State::Done(Err(error)),
-            },
-            None => State::Done(not_empty(chain).map(|_| VerifiedPath::unjudged(chain))),
+        let budget = Budget::default();
+        let state = match self.begin(budget, provider, chain, purpose, name, now, evidence) {
+            Ok(Begun::Searching(search)) => State::Searching(search),
+            Ok(Begun::Accepted { count, until, .. }) => {
+                State::Done(Ok(VerifiedPath::unjudged(chain, count, until)))
+            }
+            Err(error) => State::Done(Err(error)),
         };
         Verification { chain, state }
     }
@@ -377,41 +337,90 @@ impl Verifier {
         now: UnixTime,
         evidence: Evidence<'_>,
     ) -> CertificateReport {
-        let Some(inputs) = self.inputs(provider, purpose, name, now, evidence) else {
-            let notes = vec!["this verifier accepts every certificate".to_owned()];
-            return CertificateReport { notes, ..Default::default() };
-        };
-        let told = search(inputs, Budget::default(), chain).and_then(|mut search| {
-            let found = search.run()?;
-            Ok(search.explain(&found))
+        let (this, budget) = (self.current(), Budget::default());
+        let begun = this.begin(budget, provider, chain, purpose, name, now, evidence);
+        let told = begun.and_then(|begun| match begun {
+            Begun::Accepted { why, .. } => {
+                Ok(CertificateReport { notes: vec![why.to_owned()], ..Default::default() })
+            }
+            Begun::Searching(mut search) => {
+                let found = search.run()?;
+                Ok(search.explain(&found))
+            }
         });
         told.unwrap_or_else(|error| Arc::unwrap_or_clone(error.report))
     }
 
-    /// What a search goes by; `None` if everything is accepted.
-    fn inputs<'a>(
+    /// A search from the first certificate of the chain, unless there is nothing to search for.
+    #[allow(clippy::too_many_arguments)] // the public ones', and the budget
+    fn begin<'a>(
         &'a self,
+        budget: Budget,
         provider: &'a Provider,
+        chain: &'a [CertificateDer<'_>],
         purpose: Purpose,
         name: Option<&'a ServerName<'_>>,
         now: UnixTime,
         evidence: Evidence<'a>,
-    ) -> Option<Inputs<'a>> {
-        let Mode::Anchors { anchors, max_depth } = &self.rules.mode else { return None };
+    ) -> Result<Begun<'a>, CertificateError> {
+        let none = CertificateReason::Malformed { what: "there is no certificate" };
+        let (leaf, intermediates) = chain.split_first().ok_or(none)?;
+        let rules = &*self.rules;
+        if let Mode::AcceptAny = rules.mode {
+            let why = "this verifier accepts every certificate";
+            return Ok(Begun::Accepted { count: chain.len(), until: u64::MAX, why });
+        }
+        let leaf = parse(leaf)?;
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        Some(Inputs {
+        let of_itself = step::check_leaf(&leaf, purpose, now);
+        if rules.knows(provider, &leaf) {
+            of_itself?;
+            rules.check_leaf(&leaf)?;
+            rules.check_path(provider, &[&leaf], (leaf.spki, None))?;
+            let until = u64::try_from(leaf.not_after).unwrap_or(0);
+            let why = "this very certificate is trusted";
+            return Ok(Begun::Accepted { count: 1, until, why });
+        }
+        let (anchors, max_depth, name) = match &rules.mode {
+            Mode::Spiffe { spiffe, max_depth } => (spiffe.bundle_of(&leaf)?, *max_depth, None),
+            Mode::Anchors { anchors, max_depth } => (anchors, *max_depth, name),
+            Mode::AcceptAny => return Err(CertificateReason::Refused.into()),
+        };
+        let of_rules = rules.check_leaf(&leaf);
+        let of_its_name = name.map_or(Ok(()), |name| step::check_name(&leaf, name));
+        let of_profile = match rules.profile {
+            Profile::Default => Ok(()),
+            Profile::Strict => strict::check_leaf(&leaf),
+        };
+        let verdicts = [of_itself, of_rules, of_its_name, of_profile];
+        let faults = verdicts.into_iter().filter_map(Result::err).collect();
+        let inputs = Inputs {
             provider,
             anchors,
             cache: &self.cache,
-            profile: self.rules.profile,
             purpose,
             name,
-            max_depth: *max_depth,
+            max_depth,
             now,
             evidence,
-            policies: &self.rules.policies,
-        })
+            policies: &rules.policies,
+            rules,
+        };
+        let search = Search::new(inputs, budget, leaf, faults, intermediates);
+        Ok(Begun::Searching(Box::new(search)))
     }
+}
+
+/// How a verdict begins.
+enum Begun<'a> {
+    Searching(Box<Search<'a>>),
+    /// So many certificates of the chain are accepted as they are.
+    Accepted {
+        count: usize,
+        /// The last second in which they are good.
+        until: u64,
+        why: &'static str,
+    },
 }
 
 impl<'a> VerifiedPath<'a> {
@@ -425,36 +434,10 @@ impl<'a> VerifiedPath<'a> {
         }
     }
 
-    fn unjudged(chain: &'a [CertificateDer<'_>]) -> Self {
-        let certificates = chain.iter().map(borrow).collect();
-        Self { certificates, anchor: None, logs: Vec::new(), until: u64::MAX }
+    fn unjudged(chain: &'a [CertificateDer<'_>], count: usize, until: u64) -> Self {
+        let certificates = chain.iter().take(count).map(borrow).collect();
+        Self { certificates, anchor: None, logs: Vec::new(), until }
     }
-}
-
-/// A search from the first certificate of the chain.
-fn search<'a>(
-    inputs: Inputs<'a>,
-    budget: Budget,
-    chain: &'a [CertificateDer<'_>],
-) -> Result<Search<'a>, CertificateError> {
-    let (leaf, intermediates) = not_empty(chain)?;
-    let leaf = parse(leaf)?;
-    let of_itself = step::check_leaf(&leaf, inputs.purpose, inputs.now).err();
-    let of_its_name = inputs.name.and_then(|name| step::check_name(&leaf, name).err());
-    let of_profile = match inputs.profile {
-        Profile::Default => None,
-        Profile::Strict => strict::check_leaf(&leaf).err(),
-    };
-    let faults = of_itself.into_iter().chain(of_its_name).chain(of_profile).collect();
-    Ok(Search::new(inputs, budget, leaf, faults, intermediates))
-}
-
-/// The first certificate of a chain, and the others.
-fn not_empty<'a, 'b>(
-    chain: &'a [CertificateDer<'b>],
-) -> Result<(&'a CertificateDer<'b>, &'a [CertificateDer<'b>]), CertificateError> {
-    let none = CertificateReason::Malformed { what: "there is no certificate" };
-    chain.split_first().ok_or_else(|| none.into())
 }
 
 fn borrow<'a>(certificate: &'a CertificateDer<'_>) -> CertificateDer<'a> {

@@ -60,6 +60,6 @@ pub(super) fn check(key: &[u8]) -> Result<(), Reason> {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

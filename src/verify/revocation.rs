@@ -17,6 +17,7 @@ use super::signature::Stop;
 use super::{Crls, Evidence, directory, ocsp};
 use crate::crypto::Provider;
 use crate::error::CertificateReason as Reason;
+use crate::shared::{Shared, Snapshot};
 
 /// How it is found out whether certificates were revoked, and what follows if it cannot be: for
 /// [`Verifier::with_revocation`](crate::Verifier::with_revocation).
@@ -33,7 +34,7 @@ pub struct Revocation {
     hard_fail: bool,
     end_entity_only: bool,
     grace: i64,
-    crls: Crls,
+    crls: Snapshot<Crls>,
 }
 
 impl Revocation {
@@ -41,7 +42,12 @@ impl Revocation {
     /// cannot be used is refused too, whatever the CRLs say (RFC 6066 §8).
     #[must_use]
     pub fn hard_fail() -> Self {
-        Self { hard_fail: true, end_entity_only: false, grace: 0, crls: Crls::default() }
+        Self {
+            hard_fail: true,
+            end_entity_only: false,
+            grace: 0,
+            crls: Snapshot::of(Crls::default().into()),
+        }
     }
 
     /// Refuses a certificate only if something says that it is revoked. Whoever can keep the evidence away can so have a
@@ -51,10 +57,10 @@ impl Revocation {
         Self { hard_fail: false, ..Self::hard_fail() }
     }
 
-    /// Goes by these lists.
+    /// Goes by these lists. They can be swapped later if they come as a [`Shared`] handle.
     #[must_use]
-    pub fn with_crls(mut self, crls: Crls) -> Self {
-        self.crls = crls;
+    pub fn with_crls(mut self, crls: impl Into<Shared<Crls>>) -> Self {
+        self.crls = Snapshot::of(crls.into());
         self
     }
 
@@ -70,6 +76,19 @@ impl Revocation {
     pub fn with_grace(mut self, grace: Duration) -> Self {
         self.grace = i64::try_from(grace.as_secs()).unwrap_or(i64::MAX);
         self
+    }
+
+    pub(super) fn is_stale(&self) -> bool {
+        self.crls.is_stale()
+    }
+
+    pub(super) fn refresh(&mut self) {
+        self.crls.refresh();
+    }
+
+    /// Which version of the lists this is.
+    pub(super) fn version(&self) -> u64 {
+        self.crls.version()
     }
 
     /// The lists.

@@ -99,7 +99,7 @@ fn client(
     let mut config = everything
         .and_then(|c| c.with_schemes(&schemes(flags, provider)?))
         .map_err(Failure::setup)?
-        .with_credentials(credential.iter().cloned().collect())
+        .with_credentials(credential.iter().cloned().collect::<Vec<_>>())
         .with_server_name(flags.host_name.is_some())
         .with_status_requests(flags.enable_ocsp_stapling, flags.enable_signed_cert_timestamps)
         .with_ask(Ask { signature: flags.r#async, verdict: true, ..Ask::default() })
@@ -142,7 +142,7 @@ fn server(
     secrets: &Arc<Secrets>,
     shared: &Shared,
 ) -> Result<ServerConfig, Failure> {
-    let credentials = credential.iter().cloned().collect();
+    let credentials: Vec<_> = credential.iter().cloned().collect();
     let verifier = match &flags.use_client_ca_list {
         Some(list) => Verifier::new(authorities(list)?),
         None => Verifier::danger_accept_any(),

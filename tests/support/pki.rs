@@ -128,6 +128,38 @@ impl Pki {
         anchors(&self.other)
     }
 
+    /// The certificate of the usual root.
+    pub fn root_certificate(&self) -> CertificateDer<'static> {
+        self.root.der().clone()
+    }
+
+    /// The certificate of the other root.
+    pub fn other_root_certificate(&self) -> CertificateDer<'static> {
+        self.other.der().clone()
+    }
+
+    /// A CRL of the intermediate with these certificates of its in it.
+    pub fn crl(&self, revoked: &[&CertificateDer<'static>]) -> Vec<u8> {
+        let each = revoked.iter().map(|certificate| {
+            let (_, parsed) = x509_parser::parse_x509_certificate(certificate).unwrap();
+            rcgen::RevokedCertParams {
+                serial_number: parsed.tbs_certificate.raw_serial().to_vec().into(),
+                revocation_time: rcgen::date_time_ymd(2026, 9, 1),
+                reason_code: None,
+                invalidity_date: None,
+            }
+        });
+        let params = rcgen::CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(2026, 9, 1),
+            next_update: rcgen::date_time_ymd(2027, 9, 1),
+            crl_number: vec![1].into(),
+            issuing_distribution_point: None,
+            revoked_certs: each.collect(),
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.intermediate).unwrap().der().to_vec()
+    }
+
     /// Another leaf below the intermediate, for this name.
     pub fn issue(&self, name: &str, kind: Kind) -> Identity {
         leaf(name, kind, &self.intermediate, true)

@@ -97,7 +97,7 @@ fn a_client_offers_what_it_has_and_what_it_can_judge() {
     let (chain, key) = (identity.credential(&provider), identity.raw(&provider));
     let client = |verifier: Verifier, credentials: &[&Arc<Credential>]| {
         let client = ClientConfig::new(provider.clone(), verifier).unwrap();
-        client.with_credentials(credentials.iter().map(|c| Arc::clone(c)).collect())
+        client.with_credentials(credentials.iter().map(|c| Arc::clone(c)).collect::<Vec<_>>())
     };
     let certificates = || Verifier::new(pki().anchors());
     // RFC 7250 §4.1: nothing but the default is left out.
@@ -135,7 +135,7 @@ fn the_servers_order_decides_what_it_shows() {
             RAW => identity.raw(&server),
             _ => identity.credential(&server),
         });
-        let server = ServerConfig::new(server.clone(), credentials.collect()).unwrap();
+        let server = ServerConfig::new(server.clone(), credentials.collect::<Vec<_>>()).unwrap();
         let client = ClientConfig::new(client, both(identity, takes)).unwrap();
         let mut pair = Calls::PLAIN.pair(client, server).connect();
         pair.chat();
@@ -160,7 +160,7 @@ fn the_servers_order_decides_what_the_client_shows() {
             RAW => identity.raw(client.provider()),
             _ => identity.credential(client.provider()),
         });
-        let client = client.clone().with_credentials(credentials.collect());
+        let client = client.clone().with_credentials(credentials.collect::<Vec<_>>());
         let server = server.with_client_auth(ClientAuth::Required(both(identity, takes)));
         let mut pair = Calls::PLAIN.pair(client, server).connect();
         pair.chat();

@@ -1,7 +1,7 @@
 //! The client's authentication: the server's certificate, its proof, and ours if it is asked for (RFC 9846 §4.4.2, §4.5).
 
 use super::State;
-use super::hello::Flow;
+use super::hello::{Client, Flow};
 use crate::codepoints::SignatureScheme;
 use crate::crypto::HashValue;
 use crate::decision::{Answer, PeerCertificates, Question};
@@ -119,10 +119,10 @@ impl WaitVerdict {
         answer: Answer,
         fx: &mut Effects<'_>,
     ) -> Result<State, Error> {
-        let config = &self.flow.client.config;
-        judge(&config.common, &config.verifier, Side::Server, &self.peer, answer, fx)?;
+        let Client { config, verifier, .. } = &self.flow.client;
+        let version = judge(&config.common, verifier, Side::Server, &self.peer, answer, fx)?;
 
-        self.flow.summary.set_peer(self.peer);
+        self.flow.summary.set_peer(self.peer, version);
 
         Ok(State::WaitCertificateVerify(WaitCertificateVerify {
             flow: self.flow,
@@ -222,7 +222,7 @@ impl Request {
         fx: &mut Effects<'_>,
     ) -> Result<Option<PendingSignature>, Error> {
         let config = flow.client.config.clone();
-        let choice = choose_credential(&config.common, &config.credentials, &self.wishes);
+        let choice = choose_credential(&config.common, &flow.client.credentials, &self.wishes);
         let credential = choice.as_ref().map(|(credential, ..)| &**credential);
         let transcript = &mut flow.transcript;
         send_certificate(&config.common, transcript, &[], credential, &self.along, fx)?;

@@ -10,6 +10,7 @@ use crate::codepoints::{
     CertificateType, CipherSuiteId, ExtensionType, NamedGroup, ProtocolVersion, SignatureScheme,
 };
 use crate::config::ClientConfig;
+use crate::credential::Credential;
 use crate::crypto::{CipherSuite, KeyPair};
 use crate::error::{Error, NoOverlap, Violation};
 use crate::handshake::psk::SessionKeeper;
@@ -21,10 +22,15 @@ use crate::message::{
 use crate::secret::Secret;
 use crate::session::SessionKey;
 use crate::transcript::Transcript;
+use crate::verify::{Purpose, Verifier};
 
 /// What every state of a client needs: who it is, whom it talks to, and what it said first.
 pub(crate) struct Client {
     pub(crate) config: Arc<ClientConfig>,
+    /// Whom it trusts: what was in the configuration's handles when it began.
+    pub(crate) verifier: Verifier,
+    /// Who it is: likewise.
+    pub(crate) credentials: Arc<Vec<Arc<Credential>>>,
     pub(crate) name: ServerName<'static>,
     alpn: Vec<Vec<u8>>,
     pub(crate) random: [u8; 32],
@@ -78,6 +84,17 @@ impl Offer {
 /// The key pairs whose shares are in the ClientHello.
 type KeyPairs = Vec<(NamedGroup, Box<dyn KeyPair>)>;
 
+/// What we can show, in the order of the credentials (RFC 7250 §4.1).
+fn certificate_types(credentials: &[Arc<Credential>]) -> Vec<CertificateType> {
+    let mut types = Vec::new();
+    for credential in credentials {
+        if !types.contains(&credential.certificate_type()) {
+            types.push(credential.certificate_type());
+        }
+    }
+    types
+}
+
 /// START: sends the first ClientHello.
 pub(crate) fn start(
     config: Arc<ClientConfig>,
@@ -95,9 +112,12 @@ pub(crate) fn start(
         rng.fill(&mut legacy_session_id)?;
     }
     let groups = config.key_shares.clone();
-    let session_key = config.session_key(&name);
+    let (verifier, (credentials, _)) = (config.verifier.current(), config.credentials.current());
+    let session_key = config.session_key_of(&name, &verifier, &credentials);
     let offers = psk::offers(&config, &session_key, fx.now);
     let mut client = Client {
+        verifier,
+        credentials,
         session_key,
         name,
         alpn,
@@ -167,11 +187,11 @@ impl Client {
     ) -> Result<Vec<u8>, Error> {
         let config = &self.config;
         let common = &config.common;
-        let authorities = match config.verifier.anchors() {
+        let authorities = match self.verifier.anchors() {
             Some(anchors) if config.send_authorities => anchors.subjects(),
             _ => Vec::new(),
         };
-        let server_types = config.verifier.certificate_types();
+        let server_types = self.verifier.certificate_types();
         // There is no status of a raw public key.
         let chains = server_types.contains(&CertificateType::X509);
         let hello = write_client_hello(&HelloFields {
@@ -194,7 +214,7 @@ impl Client {
             early_data,
             ticket_request: config.ticket_request.filter(|_| config.sessions.is_some()),
             post_handshake_auth: config.post_handshake_auth,
-            client_certificate_types: config.certificate_types(),
+            client_certificate_types: certificate_types(&self.credentials),
             server_certificate_types: server_types,
             compression: common.compression_algorithms(),
         })?;
@@ -340,11 +360,11 @@ impl WaitServerHello {
         transcript.add(hello.raw);
         let client = self.client;
         let index = taken.as_ref().map(|taken| taken.index);
-        let mut summary = Summary::new(suite, group, retried);
+        let mut summary = Summary::new(suite, group, retried, Purpose::Server);
         summary.server_name = Some(client.name.clone());
         summary.early_data = client.early_data;
         let early_secret = match taken {
-            Some(taken) => taken.apply(&mut summary),
+            Some(taken) => taken.apply(&mut summary, &client.verifier),
             None => EarlySecret::without_psk(suite.hash),
         };
         let schedule = match &shared {

@@ -14,6 +14,7 @@ use crate::psk::PskPolicy;
 use crate::secret::Secret;
 use crate::session::{PeerIdentity, SessionKey};
 use crate::transcript::Transcript;
+use crate::verify::Verifier;
 
 /// A key that the ClientHello offers.
 pub(super) struct Offered {
@@ -195,9 +196,9 @@ impl Taken {
     }
 
     /// Notes in the summary what the connection rests on. Its key schedule begins with the secret that is returned.
-    pub(super) fn apply(self, summary: &mut Summary) -> EarlySecret {
+    pub(super) fn apply(self, summary: &mut Summary, verifier: &Verifier) -> EarlySecret {
         match self.origin {
-            Origin::Session(session) => summary.resume(session.server),
+            Origin::Session(session) => summary.resume(session.server, Some(verifier)),
             Origin::External(identity) => summary.external_psk = Some(identity),
         }
         self.early

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::State;
+use super::hello::Standing;
 use crate::codepoints::{CertificateType, ExtensionType};
 use crate::config::{ClientAuth, ServerConfig};
 use crate::crypto::{CipherSuite, HashValue};
@@ -27,6 +28,7 @@ use crate::verify::Verifier;
 /// What every state after ServerHello needs.
 pub(crate) struct Flow {
     pub(super) config: Arc<ServerConfig>,
+    pub(super) standing: Standing,
     pub(super) suite: &'static CipherSuite,
     pub(super) client_random: [u8; 32],
     pub(super) transcript: Transcript,
@@ -111,7 +113,7 @@ impl Flow {
         }
         let by_certificate = !self.summary.resumed && self.summary.external_psk.is_none();
         let flow = self;
-        Ok(match &flow.config.client_auth {
+        Ok(match &flow.standing.client_auth {
             ClientAuth::Optional(_) | ClientAuth::Required(_) if by_certificate => {
                 State::WaitCertificate(WaitCertificate { flow, server_hash })
             }
@@ -203,14 +205,16 @@ impl WaitCertificate {
         };
         let kind = self.flow.client_type.unwrap_or(CertificateType::X509);
         let peer = on_certificate(fx.budget, message, &[], None, kind, was_asked)?;
-        let verifier = match (&config.client_auth, peer.is_empty()) {
+        let verifier = match (&self.flow.standing.client_auth, peer.is_empty()) {
             (ClientAuth::Required(_), true) => return Err(Violation::NoClientCertificate.into()),
             (_, true) => {
                 self.flow.transcript.add(message.raw);
                 let (flow, server_hash) = (self.flow, self.server_hash);
                 return Ok(State::WaitFinished(WaitFinished { flow, server_hash }));
             }
-            (ClientAuth::Optional(verifier) | ClientAuth::Required(verifier), false) => verifier,
+            (ClientAuth::Optional(verifier) | ClientAuth::Required(verifier), false) => {
+                verifier.clone()
+            }
             (ClientAuth::None | ClientAuth::OnRequest(_), false) => {
                 return Err(Error::unexpected("WAIT_FINISHED", "Certificate"));
             }
@@ -218,13 +222,8 @@ impl WaitCertificate {
         let spki = peer_key(&peer)?;
 
         self.flow.transcript.add(message.raw);
-        let next = WaitVerdict {
-            flow: self.flow,
-            server_hash: self.server_hash,
-            verifier: verifier.clone(),
-            peer,
-            spki,
-        };
+        let next =
+            WaitVerdict { flow: self.flow, server_hash: self.server_hash, verifier, peer, spki };
 
         if config.common.ask.verdict {
             fx.push(Effect::Ask(Question::Verdict(next.peer.clone())));
@@ -251,9 +250,9 @@ impl WaitVerdict {
         fx: &mut Effects<'_>,
     ) -> Result<State, Error> {
         let common = &self.flow.config.common;
-        judge(common, &self.verifier, Side::Client, &self.peer, answer, fx)?;
+        let version = judge(common, &self.verifier, Side::Client, &self.peer, answer, fx)?;
 
-        self.flow.summary.set_peer(self.peer);
+        self.flow.summary.set_peer(self.peer, version);
 
         Ok(State::WaitCertificateVerify(WaitCertificateVerify {
             flow: self.flow,

@@ -57,6 +57,7 @@ impl Identity {
     /// RFC 9846 §4.5.1.2
     pub(super) fn choose(
         config: &ServerConfig,
+        all: &[Arc<Credential>],
         choice: &Choice,
         hello: &ClientHello<'_>,
     ) -> Result<Self, Error> {
@@ -74,9 +75,9 @@ impl Identity {
         };
         let own = choice.credential.as_ref().map(std::slice::from_ref);
         if own.is_none() {
-            check_server_name(config, hello, &wishes)?;
+            check_server_name(config, all, hello, &wishes)?;
         }
-        let credentials = own.unwrap_or(&config.credentials);
+        let credentials = own.unwrap_or(all);
         if !credentials.iter().any(|c| wishes.types.contains(&c.certificate_type())) {
             // RFC 7250 §4.2, if the client has said what it accepts.
             return Err(types.map_or(NoOverlap::Credential, NoOverlap::CertificateType).into());
@@ -91,11 +92,11 @@ impl Identity {
 /// RFC 7250 §4.2: what the client is to show: the first of ours that it has, too. `None` if it is not to be asked, now
 /// (`now` says whether there are certificates in this handshake) or later.
 pub(super) fn choose_client_type(
-    config: &ServerConfig,
+    client_auth: &ClientAuth,
     hello: &ClientHello<'_>,
     now: bool,
 ) -> Result<Option<CertificateType>, Error> {
-    let (verifier, now) = match &config.client_auth {
+    let (verifier, now) = match client_auth {
         ClientAuth::None => return Ok(None),
         ClientAuth::OnRequest(verifier) => (verifier, false),
         ClientAuth::Optional(verifier) | ClientAuth::Required(verifier) => (verifier, now),
@@ -156,17 +157,18 @@ fn choose_protocol(ours: &[Vec<u8>], hello: &ClientHello<'_>) -> Result<Option<V
 /// RFC 6066 §3: what the configuration says about names that are not there, or that it has no credential for.
 fn check_server_name(
     config: &ServerConfig,
+    credentials: &[Arc<Credential>],
     hello: &ClientHello<'_>,
     wishes: &Wishes,
 ) -> Result<(), Error> {
-    if config.credentials.is_empty() {
+    if credentials.is_empty() {
         return Err(NoOverlap::Credential.into());
     }
     match (config.server_name, hello.server_name) {
         // RFC 9846 §9.2
         (ServerNamePolicy::Require, None) => Err(Violation::MissingServerName.into()),
         (ServerNamePolicy::Require | ServerNamePolicy::Match, Some(_)) => {
-            let named = |name| config.credentials.iter().any(|c| c.is_for(name));
+            let named = |name| credentials.iter().any(|c| c.is_for(name));
             ensure(wishes.name.as_ref().is_some_and(named), Violation::UnrecognizedName)
         }
         _ => Ok(()),

@@ -7,6 +7,7 @@ use pki_types::ServerName;
 use super::State;
 use super::auth::{Flow, Grant};
 use super::choose::{Identity, Parameters, choose_client_type};
+use super::hello::Standing;
 use super::psk::{Chosen, Source};
 use crate::codepoints::CertificateType;
 use crate::config::{ClientAuth, ServerConfig};
@@ -21,6 +22,7 @@ use crate::message::{
     ClientHello, EncryptedFields, PSK_DHE_KE, write_encrypted_extensions, write_server_hello,
 };
 use crate::transcript::Transcript;
+use crate::verify::Purpose;
 
 /// What is to be said.
 pub(super) struct Flight {
@@ -32,6 +34,7 @@ pub(super) struct Flight {
     pub(super) takes_early_data: bool,
     /// Under what tickets of this connection are issued.
     pub(super) policy: [u8; 32],
+    pub(super) standing: Standing,
     pub(super) retried: bool,
 }
 
@@ -45,9 +48,13 @@ pub(super) fn emit(
     // Without a pre-shared key there has to be a certificate, before anything is said.
     let identity = match &flight.chosen {
         Some(_) => None,
-        None => Some(Identity::choose(&flight.config, &flight.choice, hello)?),
+        None => {
+            let Flight { config, standing, choice, .. } = &flight;
+            Some(Identity::choose(config, &standing.credentials, choice, hello)?)
+        }
     };
-    let client_type = choose_client_type(&flight.config, hello, flight.chosen.is_none())?;
+    let now = flight.chosen.is_none();
+    let client_type = choose_client_type(&flight.standing.client_auth, hello, now)?;
     let schedule = send_hello(&flight, hello, &mut transcript, fx)?;
     let shown = (identity.as_ref(), client_type);
     let flow = send_parameters(flight, hello, shown, schedule, transcript, fx)?;
@@ -125,7 +132,8 @@ fn send_parameters(
     fx: &mut Effects<'_>,
 ) -> Result<Flow, Error> {
     let hello_hash = transcript.current();
-    let Flight { config, parameters, chosen, takes_early_data, policy, retried, .. } = flight;
+    let Flight { config, parameters, chosen, takes_early_data, policy, standing, retried, .. } =
+        flight;
     let common = &config.common;
     let grant = Grant::new(&config, hello, policy, chosen.as_ref(), fx.now);
     let server_type = identity.map(|identity| identity.credential.certificate_type());
@@ -142,10 +150,10 @@ fn send_parameters(
     })?;
     fx.send(common, &mut transcript, message);
     if chosen.is_none() {
-        send_certificate_request(&config, client_type, &mut transcript, fx)?;
+        send_certificate_request(&config, &standing, client_type, &mut transcript, fx)?;
     }
 
-    let mut summary = Summary::new(parameters.suite, parameters.group, retried);
+    let mut summary = Summary::new(parameters.suite, parameters.group, retried, Purpose::Client);
     summary.alpn = parameters.alpn;
     summary.server_name = hello.dns_name().map(|name| ServerName::DnsName(name.to_owned()));
     summary.early_data = match (hello.offers_early_data, takes_early_data) {
@@ -154,7 +162,9 @@ fn send_parameters(
         (true, false) => EarlyData::Rejected,
     };
     match chosen.map(|chosen| chosen.source) {
-        Some(Source::Session { session, .. }) => summary.resume(session.client),
+        Some(Source::Session { session, .. }) => {
+            summary.resume(session.client, standing.client_auth.verifier());
+        }
         Some(Source::External { identity }) => summary.external_psk = Some(identity),
         None => {}
     }
@@ -166,6 +176,7 @@ fn send_parameters(
         hello_hash,
         summary,
         takes_early_data,
+        standing,
         client_type,
         post_handshake_auth: hello.post_handshake_auth,
         grant,
@@ -220,11 +231,12 @@ const MAX_ASKED_TICKETS: u8 = 8;
 /// RFC 9846 §4.4.2: asks the client who it is, if we want to know.
 fn send_certificate_request(
     config: &ServerConfig,
+    standing: &Standing,
     client_type: Option<CertificateType>,
     transcript: &mut Transcript,
     fx: &mut Effects<'_>,
 ) -> Result<(), Error> {
-    let verifier = match &config.client_auth {
+    let verifier = match &standing.client_auth {
         ClientAuth::None | ClientAuth::OnRequest(_) => return Ok(()),
         ClientAuth::Optional(verifier) | ClientAuth::Required(verifier) => verifier,
     };

@@ -8,7 +8,8 @@ use super::choose::Parameters;
 use super::emit::{Flight, emit};
 use super::psk::{self, Chosen, Terms};
 use crate::codepoints::{NamedGroup, ProtocolVersion};
-use crate::config::ServerConfig;
+use crate::config::{ClientAuth, ServerConfig};
+use crate::credential::Credential;
 use crate::decision::{Answer, Choice, Question};
 use crate::error::{Error, NoOverlap, Violation};
 use crate::handshake::{Effect, Effects, ensure};
@@ -79,7 +80,8 @@ fn proceed(
         let next = WaitSecondClientHello { config: config.clone(), choice, retry };
         return next.take_up(hello, fx);
     }
-    Pending { config, choice, retry: None }.go_on(hello, fx)
+    let standing = Standing::of(&config);
+    Pending { config, choice, retry: None, standing }.go_on(hello, fx)
 }
 
 /// A ClientHello that will be answered with a ServerHello, unless it has to come again.
@@ -87,6 +89,21 @@ pub(super) struct Pending {
     pub(super) config: Arc<ServerConfig>,
     pub(super) choice: Choice,
     pub(super) retry: Option<Retry>,
+    pub(super) standing: Standing,
+}
+
+/// Whom the server trusts, and who it is: what was in the configuration's handles when it took up the ClientHello.
+#[derive(Clone)]
+pub(crate) struct Standing {
+    pub(super) client_auth: ClientAuth,
+    pub(super) credentials: Arc<Vec<Arc<Credential>>>,
+}
+
+impl Standing {
+    fn of(config: &ServerConfig) -> Self {
+        let (credentials, _) = config.credentials.current();
+        Self { client_auth: config.client_auth.current(), credentials }
+    }
 }
 
 impl Pending {
@@ -159,7 +176,7 @@ impl Pending {
 
     /// The client wanted a key to stand alone, which turned out to be none of ours: a full handshake, with a group.
     fn without_psk(self, hello: &ClientHello<'_>, fx: &mut Effects<'_>) -> Result<State, Error> {
-        let Self { config, choice, retry } = &self;
+        let Self { config, choice, retry, .. } = &self;
         let parameters = Parameters::choose(config, choice, hello, retry.as_ref(), false)?;
         match parameters.group {
             Some(group) if retry.is_none() && hello.share_for(group).is_none() => {
@@ -173,7 +190,8 @@ impl Pending {
     }
 
     fn terms(&self, hello: &ClientHello<'_>, parameters: &Parameters, fx: &Effects) -> Terms {
-        let policy = self.config.policy(hello.server_name, parameters.alpn.as_deref());
+        let (auth, alpn) = (&self.standing.client_auth, parameters.alpn.as_deref());
+        let policy = self.config.policy(auth, hello.server_name, alpn);
         Terms { suite: parameters.suite, policy, now: fx.now }
     }
 
@@ -211,6 +229,7 @@ impl Pending {
             chosen,
             takes_early_data,
             policy: terms.policy,
+            standing: self.standing,
             retried: self.retry.is_some(),
         };
         emit(flight, hello, transcript, fx)
@@ -348,7 +367,8 @@ impl WaitSecondClientHello {
         let only_ours = matches!(shares, [(group, _)] if *group == retry.group);
         ensure(only_ours, Violation::RetryIgnored)?;
 
-        Pending { config, choice, retry: Some(retry) }.go_on(hello, fx)
+        let standing = Standing::of(&config);
+        Pending { config, choice, retry: Some(retry), standing }.go_on(hello, fx)
     }
 }
 
