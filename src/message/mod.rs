@@ -8,6 +8,8 @@ mod client_hello;
 pub(crate) mod extension;
 mod finish;
 mod post;
+#[cfg(test)]
+mod round_trip;
 mod server_hello;
 #[cfg(test)]
 mod tests;
