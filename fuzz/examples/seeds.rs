@@ -35,6 +35,9 @@ fn keep(corpus: &Path, archive: &Path) {
     fs::create_dir_all(archive.parent().unwrap()).unwrap();
     let file = fs::File::create(archive).unwrap();
     let mut out = GzEncoder::new(file, Compression::best());
-    out.write_all(&seeds::pack(&inputs)).unwrap();
+    for input in inputs {
+        out.write_all(&(input.len() as u32).to_be_bytes()).unwrap();
+        out.write_all(&input).unwrap();
+    }
     out.finish().unwrap();
 }

@@ -203,9 +203,12 @@ impl Peer {
                 [&header[..], &body, &tag].concat()
             }
         };
+        // RFC 9846 §5.4: the last byte that is not zero is the type, wherever it comes from.
+        let inner = [content, &[kind]].concat();
+        let last = inner.iter().rposition(|byte| *byte != 0).unwrap_or(0);
         match self.epoch {
-            Epoch::Application if kind == 23 => self.sent.extend_from_slice(content),
-            Epoch::Early if kind == 23 => self.sent_early.extend_from_slice(content),
+            Epoch::Application if inner[last] == 23 => self.sent.extend_from_slice(&inner[..last]),
+            Epoch::Early if inner[last] == 23 => self.sent_early.extend_from_slice(&inner[..last]),
             _ => {}
         }
         self.raw(&record);

@@ -61,11 +61,6 @@ pub fn kept(target: &str) -> Vec<Vec<u8>> {
 }
 
 /// An archive: inputs one behind the other, each with four bytes of length.
-pub fn pack(inputs: &[Vec<u8>]) -> Vec<u8> {
-    let packed = |input: &Vec<u8>| [&(input.len() as u32).to_be_bytes(), &input[..]].concat();
-    inputs.iter().flat_map(packed).collect()
-}
-
 fn unpack(mut archive: &[u8]) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     while let Some((len, rest)) = archive.split_first_chunk() {
@@ -117,6 +112,7 @@ const OPTIONS: &[u8] = &[
     Options::SESSION | Options::EARLY,
     Options::SESSION | Options::EARLY | Options::RETRY,
     Options::POST_AUTH,
+    Options::POST_AUTH | Options::MUTUAL,
     Options::ASK | Options::MUTUAL,
     Options::ASK | Options::SESSION | Options::EARLY | Options::POST_AUTH,
 ];

@@ -70,6 +70,11 @@ impl Options {
     pub const POST_AUTH: u8 = 64;
     /// Every question is asked.
     pub const ASK: u8 = 128;
+
+    /// With both [`Self::MUTUAL`] and [`Self::POST_AUTH`], everybody shows a raw public key (RFC 7250).
+    fn raw_keys(self) -> bool {
+        self.has(Self::MUTUAL) && self.has(Self::POST_AUTH)
+    }
 }
 
 /// How much early data the server takes.
@@ -94,6 +99,25 @@ pub fn spki(victim: Victim) -> &'static [u8] {
     &KEYS[usize::from(victim == Victim::Server)]
 }
 
+/// What both show, the server first.
+fn credentials(options: Options) -> [Arc<Credential>; 2] {
+    if !options.raw_keys() {
+        return CREDENTIALS.clone();
+    }
+    [SERVER_KEY, CLIENT_KEY].map(|pem| {
+        let key = PrivateKeyDer::from_pem_slice(pem).unwrap();
+        Arc::new(Credential::raw_public_key(&provider(0), &key).unwrap())
+    })
+}
+
+/// What judges the victim's peer.
+fn judge(options: Options, victim: Victim) -> Verifier {
+    match options.raw_keys() {
+        false => verifier(),
+        true => Verifier::raw_public_keys([spki(victim).to_vec().into()]).unwrap(),
+    }
+}
+
 /// Client and server of these options, without what they remember.
 fn cached(options: Options) -> &'static (ClientConfig, ServerConfig) {
     static ALL: [OnceLock<(ClientConfig, ServerConfig)>; 256] = [const { OnceLock::new() }; 256];
@@ -110,9 +134,10 @@ fn external() -> Vec<Arc<ExternalPsk>> {
 }
 
 fn client_config(options: Options) -> ClientConfig {
-    let config = ClientConfig::new(provider(0), verifier()).unwrap();
+    let config = ClientConfig::new(provider(0), judge(options, Victim::Client)).unwrap();
+    let [_, own] = credentials(options);
     let mut config = config
-        .with_credentials(vec![Arc::clone(&CREDENTIALS[1])])
+        .with_credentials(vec![own])
         .with_alpn(&[b"imap", b"http/1.1"])
         .unwrap()
         .with_ask(ask(options))
@@ -126,14 +151,15 @@ fn client_config(options: Options) -> ClientConfig {
 }
 
 fn server_config(options: Options) -> ServerConfig {
-    let config = ServerConfig::new(provider(1), vec![Arc::clone(&CREDENTIALS[0])]).unwrap();
+    let [own, _] = credentials(options);
+    let config = ServerConfig::new(provider(1), vec![own]).unwrap();
     let mut config = config
         .with_alpn(&[b"h2", b"http/1.1"])
         .unwrap()
         .with_ask(ask(options))
         .with_status_requests(true, true);
     if options.has(Options::MUTUAL) {
-        config = config.with_client_auth(ClientAuth::Required(verifier()));
+        config = config.with_client_auth(ClientAuth::Required(judge(options, Victim::Server)));
     } else if options.has(Options::POST_AUTH) {
         config = config.with_client_auth(ClientAuth::OnRequest(verifier()));
     }

@@ -14,6 +14,7 @@ pub fn record(data: &[u8]) {
     let mut script = Instructions(data);
     let Some(bits) = script.byte() else { return };
     let Both { mut whole, mut half, mut sealer } = Both::new(bits);
+    let mut closed = false;
     for _ in 0..100 {
         let Some(instruction) = script.byte() else { return };
         let (record, expected) = sealer.next(instruction, &mut script);
@@ -24,6 +25,7 @@ pub fn record(data: &[u8]) {
             let mut first = record[..cut].to_vec();
             match whole.read(now(), &mut first, &mut Vec::new()) {
                 Ok(Read::NeedMore { need }) => assert!(need > cut && need <= record.len()),
+                Ok(Read::Closed) => return assert!(closed, "closed by nobody"),
                 // Its header may say enough.
                 Err(error) => return expected.check(&Err(error)),
                 other => panic!("{other:?} of {cut} bytes"),
@@ -33,6 +35,10 @@ pub fn record(data: &[u8]) {
         let result = outcome(whole.read(now(), &mut record, &mut Vec::new()));
         let other = outcome(half.read(now(), &mut copy));
         assert_eq!(format!("{result:?}"), format!("{other:?}"), "a half says something else");
+        if matches!(result, Ok(Took::Closed)) {
+            return assert!(closed, "closed by nobody");
+        }
+        closed |= whole.is_peer_closed();
         expected.check(&result);
         let ends = matches!(result, Err(_) | Ok(Took::Closed | Took::Waits));
         if ends || matches!(expected, Expected::Any) {

@@ -80,19 +80,19 @@ fn they_took_it(body: &[u8], error: &Error) {
 /// Whether a server_name extension lists a name that is no host name.
 fn has_other_names(extension: &[u8]) -> bool {
     let mut rest = extension.get(2..).unwrap_or_default();
-    while let [kind, a, b, tail @ ..] = rest {
+    while let [kind, tail @ ..] = rest {
         if *kind != 0 {
             return true;
         }
-        rest = tail.get(usize::from(*a) << 8 | usize::from(*b)..).unwrap_or_default();
+        let len = tail.first_chunk().map_or(0, |len| usize::from(u16::from_be_bytes(*len)));
+        rest = tail.get(2 + len..).unwrap_or_default();
     }
     false
 }
 
-/// Extensions that rustls reads and we do not (or not as deeply): ec_point_formats, client_certificate_type and
-/// server_certificate_type, extended_main_secret, compress_certificate, session_ticket, quic_transport_parameters in two
+/// Extensions that rustls reads and we do not (or not as deeply): ec_point_formats, extended_main_secret, compress_certificate, session_ticket, quic_transport_parameters in two
 /// versions, renegotiation_info, ECH in two; and of status_request the responders, which are DER.
-const THEIRS: &[u16] = &[5, 11, 19, 20, 23, 27, 35, 57, 0xff01, 0xffa5, 0xfe0d, 0xfd00];
+const THEIRS: &[u16] = &[5, 11, 23, 27, 35, 57, 0xff01, 0xffa5, 0xfe0d, 0xfd00];
 
 /// We are laxer only in these ways.
 fn we_took_it(view: &ClientHelloView, error: &rustls::Error) {
