@@ -198,6 +198,9 @@ impl Side {
     }
 
     pub fn export(&mut self, label: usize, len: usize) {
+        if matches!(self.ends, Ends::Gone) {
+            return;
+        }
         let (label, mut out) = (vec![b'x'; label], vec![0; len]);
         let result = self.checked(|ends, _| match ends {
             Ends::Whole(connection) => connection.export(&label, None, &mut out),
