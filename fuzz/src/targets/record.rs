@@ -15,7 +15,7 @@ pub fn record(data: &[u8]) {
     let Some(bits) = script.byte() else { return };
     let Both { mut whole, mut half, mut sealer } = Both::new(bits);
     let mut closed = false;
-    for _ in 0..100 {
+    for _ in 0..40 {
         let Some(instruction) = script.byte() else { return };
         let (record, expected) = sealer.next(instruction, &mut script);
         let mut copy = record.clone();
@@ -147,10 +147,9 @@ impl Sealer {
     fn next(&mut self, instruction: u8, script: &mut Instructions<'_>) -> (Vec<u8>, Expected) {
         match instruction & 7 {
             0 => {
-                let (kind, len) = (script.byte().unwrap_or(23), script.short().unwrap_or(1));
-                let padding = script.short().unwrap_or(0);
-                let content = vec![instruction | 1; len % 17_000];
-                self.seal(kind, &content, padding % 17_000)
+                let kind = script.byte().unwrap_or(23);
+                let (len, padding) = (size(script), size(script));
+                self.seal(kind, &vec![instruction | 1; len], padding)
             }
             1 => {
                 let (kind, len) = (script.byte().unwrap_or(23), script.byte().unwrap_or(1));
@@ -232,5 +231,14 @@ impl Sealer {
                 self.key = self.key.next(self.suite);
             }
         }
+    }
+}
+
+/// A length: small, or at one of the bounds.
+fn size(script: &mut Instructions<'_>) -> usize {
+    match script.byte().unwrap_or(1) {
+        small @ 0..=219 => usize::from(small),
+        large @ 220..=239 => (1 << 14) + usize::from(large) - 230,
+        larger => (1 << 14) + usize::from(larger),
     }
 }

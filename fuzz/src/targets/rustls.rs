@@ -60,6 +60,8 @@ fn they_took_it(body: &[u8], error: &Error) {
     let fine = match error {
         // RFC 9846 §4.3: rustls does not know the extension, and so not that it is misplaced.
         Error::Violation(Violation::MisplacedExtension) => true,
+        // RFC 7250 §4.1: rustls lets a client say what everybody assumes.
+        Error::Violation(Violation::OnlyDefaultCertificateType) => true,
         // rustls counts binders when it resumes.
         Error::Violation(Violation::BinderCount) => true,
         // RFC 9846 §4.3.11: 32 bytes at least; rustls compares them when it resumes.
