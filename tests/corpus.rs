@@ -8,7 +8,12 @@
 #[path = "../fuzz/src/lib.rs"]
 mod fuzzing;
 
+mod support;
+
+use fuzzing::peer::Victim;
+use fuzzing::world::Options;
 use fuzzing::{seeds, targets};
+use support::Rand;
 
 fn replay(target: &str) {
     let inputs = [seeds::made(target), seeds::kept(target)].concat();
@@ -37,4 +42,29 @@ macro_rules! targets {
 
 targets! {
     api certificate chain client_hello pair record rustls scripted_client scripted_server server_hello split ticket
+}
+
+/// Nothing is found where nobody gets to: an honest script leads to a connection, whatever the options.
+#[test]
+fn an_honest_script_gets_through() {
+    for bits in 0..=255 {
+        for victim in [Victim::Client, Victim::Server] {
+            assert!(targets::connects(victim, Options(bits)), "{victim:?} with {bits:#010b}");
+        }
+    }
+}
+
+/// Inputs from nowhere: what the fuzzer does at length, a little of it each time.
+#[test]
+fn pitfall_50_any_calls_in_any_order() {
+    for seed in 0..400 {
+        let mut rand = Rand::new(seed);
+        let mut script = rand.bytes(200);
+        // Often somebody delivers, or they would not get far.
+        for at in (1..script.len()).filter(|at| at % 5 == 0) {
+            script[at] = 17 << 1 | u8::try_from(rand.below(2)).unwrap();
+        }
+        println!("seed {seed}");
+        targets::run("api", &script);
+    }
 }

@@ -8,7 +8,7 @@ use sealwire::crypto::deterministic::MessageHook;
 
 use super::cheap::rewind;
 use super::peer::{Epoch, Peer, Victim};
-use super::world::{End, Options, client, server, settle, start};
+use super::world::{End, Options, client, server, start};
 
 /// The handshake messages of the victim's peer, headers included, in order.
 pub fn template(victim: Victim, options: Options) -> &'static [Vec<u8>] {
@@ -38,11 +38,37 @@ fn record(victim: Victim, options: Options) -> Vec<Vec<u8>> {
     let (client, hello) = start(client_config);
     let mut client = End::new(client, hello);
     let mut server = End::new(Connection::server(Arc::new(server_config)), Vec::new());
-    settle(&mut client, &mut server);
+    let mut hellos = Vec::new();
+    while !client.output.is_empty() || !server.output.is_empty() {
+        let flight = std::mem::take(&mut client.output);
+        hellos.extend(clear(&flight));
+        server.take(&flight);
+        let flight = std::mem::take(&mut server.output);
+        client.take(&flight);
+    }
     rewind();
     let said = said.lock().unwrap().clone();
-    // Tickets come after the handshake.
-    said.into_iter().filter(|message| message[0] != 4).collect()
+    // The hook sees a ClientHello without its binders. Tickets come after the handshake.
+    let mut hellos = hellos.into_iter();
+    let mut honest = |message: Vec<u8>| match message[0] {
+        1 => hellos.next(),
+        4 => None,
+        _ => Some(message),
+    };
+    said.into_iter().filter_map(&mut honest).collect()
+}
+
+/// The handshake messages that stand in clear, one a record.
+fn clear(mut flight: &[u8]) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    while let [kind, _, _, a, b, tail @ ..] = flight {
+        let (body, rest) = tail.split_at(usize::from(*a) << 8 | usize::from(*b));
+        if *kind == 22 {
+            all.push(body.to_vec());
+        }
+        flight = rest;
+    }
+    all
 }
 
 /// The message as it should be said now: a CertificateVerify and a Finished fit whatever went before.

@@ -11,6 +11,7 @@ mod script;
 mod split;
 mod ticket;
 
+pub use self::script::connects;
 // The modules here see what the targets share.
 use super::{cheap, peer, template, world};
 

@@ -39,6 +39,15 @@ pub fn peer(victim: Victim, options: Options) -> Peer {
     Peer::new(victim, end, log)
 }
 
+/// Whether the victim of these options is connected after an honest script.
+pub fn connects(victim: Victim, options: Options) -> bool {
+    let messages = template(victim, options);
+    let mut peer = peer(victim, options);
+    go_on(&mut peer, messages, 0);
+    check(&peer, victim);
+    peer.end.connected
+}
+
 fn run(victim: Victim, data: &[u8]) {
     let mut script = Instructions(data);
     let options = Options(script.byte().unwrap_or(0));
