@@ -41,7 +41,8 @@ macro_rules! targets {
 }
 
 targets! {
-    api certificate chain client_hello pair record rustls scripted_client scripted_server server_hello split ticket
+    api certificate chain client_hello crl ocsp pair record rustls scripted_client scripted_server sct server_hello split
+    ticket
 }
 
 /// Nothing is found where nobody gets to: an honest script leads to a connection, whatever the options.

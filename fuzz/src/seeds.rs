@@ -1,19 +1,21 @@
 //! Where fuzzing begins: inputs made from `vectors/` and from what deterministic connections of ours say; and the inputs
 //! that were kept from earlier runs.
 
+mod certificates;
+
+pub use self::certificates::ct_logs;
+
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
-use sealwire::pki_types::CertificateDer;
-use sealwire::pki_types::pem::PemObject as _;
 use serde_json::Value;
 
 use super::cheap::rewind;
 use super::peer::Victim;
 use super::template::template;
-use super::world::{CLIENT, Options, ROOT, SERVER, ends, memory};
+use super::world::{Options, ends, memory};
 
 /// The root of the repository, from here or from `fuzz/`.
 fn root() -> PathBuf {
@@ -26,11 +28,13 @@ pub fn made(target: &str) -> Vec<Vec<u8>> {
     match target {
         "api" => api(),
         "certificate" => certificate(),
-        "chain" => chain(),
+        "chain" => certificates::chain(),
         "client_hello" => {
             let wild = hellos("client", 40).into_iter().map(|body| [&[0, 0], &body[..]].concat());
             wild.chain(own_hellos().map(|(bits, body)| [&[bits, 50], &body[..]].concat())).collect()
         }
+        "crl" => certificates::crl(),
+        "ocsp" => certificates::ocsp(),
         "pair" => pair(),
         "record" => record(),
         "rustls" => {
@@ -38,6 +42,7 @@ pub fn made(target: &str) -> Vec<Vec<u8>> {
             hellos("client", 30).into_iter().chain(own).collect()
         }
         "scripted_client" | "scripted_server" => script(),
+        "sct" => certificates::sct(),
         "server_hello" => server_hello(),
         "split" => split(),
         "ticket" => ticket(),
@@ -183,35 +188,6 @@ fn collect(value: &Value, kind: u8, all: &mut Vec<Vec<u8>>) {
         }
         _ => {}
     }
-}
-
-fn chain() -> Vec<Vec<u8>> {
-    let der = |pem| CertificateDer::from_pem_slice(pem).unwrap().to_vec();
-    let mut chains = vec![vec![der(SERVER), der(ROOT)], vec![der(CLIENT), der(ROOT)]];
-    for message in messages(11) {
-        // No context, then certificates with their extensions.
-        let mut rest = message.get(4..).unwrap_or_default();
-        let mut chain = Vec::new();
-        while let [a, b, c, tail @ ..] = rest {
-            let len = usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c);
-            let Some((certificate, after)) = tail.split_at_checked(len) else { break };
-            chain.push(certificate.to_vec());
-            let skip =
-                after.first_chunk().map_or(0, |len| 2 + usize::from(u16::from_be_bytes(*len)));
-            rest = after.get(skip..).unwrap_or_default();
-        }
-        chains.push(chain);
-    }
-    let mut all = Vec::new();
-    for chain in chains {
-        let certificates: Vec<u8> = chain.iter().flat_map(|one| sized(one)).collect();
-        for bits in [0, 1, 2, 3] {
-            for name in ["localhost", "", "127.0.0.1"] {
-                all.push([&[bits, name.len() as u8], name.as_bytes(), &certificates].concat());
-            }
-        }
-    }
-    all
 }
 
 fn record() -> Vec<Vec<u8>> {

@@ -7,7 +7,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::codec::U16List;
-use crate::codepoints::{CertificateType, CipherSuiteId, NamedGroup, SignatureScheme};
+use crate::codepoints::{
+    CertificateCompressionAlgorithm, CertificateType, CipherSuiteId, NamedGroup, SignatureScheme,
+};
 
 fn bytes(len: impl Into<prop::collection::SizeRange>) -> impl Strategy<Value = Vec<u8>> {
     vec(any::<u8>(), len)
@@ -38,6 +40,7 @@ struct Hello {
     psks: Vec<(Vec<u8>, u32, usize)>,
     tickets: Option<(u8, u8)>,
     types: [Vec<CertificateType>; 2],
+    compression: Vec<u16>,
 }
 
 fn hello() -> impl Strategy<Value = Hello> {
@@ -51,11 +54,12 @@ fn hello() -> impl Strategy<Value = Hello> {
         vec(psk, 0..4),
         any::<Option<(u8, u8)>>(),
         types(),
+        numbers(0..4),
     );
     (head, middle, tail).prop_map(|(head, middle, tail)| {
         let (random, session, suites, groups) = head;
         let (shares, schemes, alpn) = middle;
-        let (cookie, flags, padding, psks, tickets, types) = tail;
+        let (cookie, flags, padding, psks, tickets, types, compression) = tail;
         Hello {
             random,
             session,
@@ -70,6 +74,7 @@ fn hello() -> impl Strategy<Value = Hello> {
             psks,
             tickets,
             types,
+            compression,
         }
     })
 }
@@ -84,6 +89,10 @@ fn types() -> impl Strategy<Value = [Vec<CertificateType>; 2]> {
 /// The name that is sent, if one is.
 fn name() -> pki_types::DnsName<'static> {
     pki_types::DnsName::try_from("server.test").unwrap()
+}
+
+fn algorithms(numbers: &[u16]) -> Vec<CertificateCompressionAlgorithm> {
+    numbers.iter().copied().map(CertificateCompressionAlgorithm).collect()
 }
 
 fn write_hello(hello: &Hello) -> Vec<u8> {
@@ -115,6 +124,7 @@ fn write_hello(hello: &Hello) -> Vec<u8> {
         post_handshake_auth,
         client_certificate_types: hello.types[0].clone(),
         server_certificate_types: &hello.types[1],
+        compression: algorithms(&hello.compression),
     })
     .unwrap()
 }
@@ -141,6 +151,7 @@ proptest! {
         prop_assert_eq!([read.wants_status, read.wants_scts], [status, scts]);
         prop_assert_eq!([read.offers_early_data, read.post_handshake_auth], [early_data, post_handshake_auth]);
         prop_assert_eq!(read.ticket_request, hello.tickets);
+        prop_assert_eq!(list(Some(read.compression)), &hello.compression[..]);
         for (read, sent) in [&read.client_certificate_types, &read.server_certificate_types].into_iter().zip(&hello.types) {
             // RFC 7250 §4.1: X.509 alone is what everybody expects who hears nothing.
             let said = !sent.is_empty() && sent[..] != [CertificateType::X509];
@@ -247,16 +258,25 @@ proptest! {
     #[test]
     fn certificate_request(
         context in bytes(0..=255), schemes in numbers(1..9), others in numbers(1..9), names in vec(bytes(1..200), 0..5),
-        status: bool, scts: bool,
+        status: bool, scts: bool, compression in numbers(0..4),
     ) {
         let of = |list: &[u16]| list.iter().copied().map(SignatureScheme).collect::<Vec<_>>();
-        let raw = write_certificate_request(&context, &of(&schemes), &of(&others), &names, status, scts).unwrap();
+        let raw = write_certificate_request(&RequestFields {
+            context: &context,
+            schemes: &of(&schemes),
+            certificate_schemes: &of(&others),
+            authorities: &names,
+            wants_status: status,
+            wants_scts: scts,
+            compression: algorithms(&compression),
+        }).unwrap();
         let Message::CertificateRequest(read) = Message::read(&raw).unwrap() else { panic!() };
         prop_assert_eq!(read.context, &context[..]);
         prop_assert_eq!(list(Some(read.schemes)), &schemes[..]);
         prop_assert_eq!(list(read.certificate_schemes), if others == schemes { Vec::new() } else { others });
         prop_assert_eq!(read.authorities, names.iter().map(|name| &name[..]).collect::<Vec<_>>());
         prop_assert_eq!((read.wants_status, read.wants_scts), (status, scts));
+        prop_assert_eq!(list(Some(read.compression)), compression);
     }
 
     #[test]

@@ -143,7 +143,8 @@ fn finish(mut pair: Pair, flow: Flow) -> [Vec<u8>; 2] {
 /// asked about is needed where one is resumed.
 fn undisturbed(flow: Flow) -> &'static [Vec<u8>; 2] {
     static WIRES: [OnceLock<[Vec<u8>; 2]>; 4] = [const { OnceLock::new() }; 4];
-    WIRES[flow as usize].get_or_init(|| {
+    let at = FLOWS.iter().position(|each| *each == flow).unwrap();
+    WIRES[at].get_or_init(|| {
         let ask = if flow == Flow::Early { ALL } else { Ask::default() };
         let mut pair = start(Calls::PLAIN, flow, ask);
         pair.answerer = Box::new(|_, _| Some(Answer::UseConfig));

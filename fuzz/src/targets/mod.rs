@@ -3,6 +3,7 @@
 mod api;
 mod certificate;
 mod chain;
+mod evidence;
 mod hello;
 mod pair;
 mod record;
@@ -13,7 +14,7 @@ mod ticket;
 
 pub use self::script::connects;
 // The modules here see what the targets share.
-use super::{cheap, peer, template, world};
+use super::{cheap, peer, seeds, template, world};
 
 /// A target: its name, and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));
@@ -24,11 +25,14 @@ pub const TARGETS: &[Target] = &[
     ("certificate", certificate::certificate),
     ("chain", chain::chain),
     ("client_hello", hello::client_hello),
+    ("crl", evidence::crl),
+    ("ocsp", evidence::ocsp),
     ("pair", pair::pair),
     ("record", record::record),
     ("rustls", rustls::rustls),
     ("scripted_client", script::scripted_client),
     ("scripted_server", script::scripted_server),
+    ("sct", evidence::sct),
     ("server_hello", hello::server_hello),
     ("split", split::split),
     ("ticket", ticket::ticket),
