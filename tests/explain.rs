@@ -5,11 +5,16 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::expect_used)]
 
-#[path = "explain/codes.rs"]
-mod codes;
 #[allow(dead_code)] // `chain` needs more of it.
 #[path = "chain/maker.rs"]
-mod maker;
+mod certificates;
+#[path = "explain/codes.rs"]
+mod codes;
+#[path = "explain/evidence.rs"]
+mod evidence;
+#[allow(dead_code)] // `revocation` needs more of it.
+#[path = "revocation/maker.rs"]
+mod lists;
 #[path = "explain/report.rs"]
 mod report;
 #[path = "explain/servers.rs"]
@@ -19,7 +24,7 @@ mod support;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use maker::*;
+use certificates::*;
 use pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use sealwire::crypto::ring;
 use sealwire::{
@@ -49,7 +54,7 @@ impl World {
     }
 
     fn root_draft(&self) -> Draft {
-        Draft::ca(&self.root).with(key_id("aaaaaaaa"))
+        Draft::ca(&self.root).with(usage(KEY_CERT_SIGN | CRL_SIGN)).with(key_id("aaaaaaaa"))
     }
 
     fn root(&self) -> Der {
@@ -57,7 +62,9 @@ impl World {
     }
 
     fn ica_draft(&self) -> Draft {
-        Draft::ca(&self.ica).with(key_id("bbbbbbbb")).with(issuer_key_id("aaaaaaaa"))
+        Draft { extensions: self.root_draft().extensions, ..Draft::ca(&self.ica) }
+            .with(key_id("bbbbbbbb"))
+            .with(issuer_key_id("aaaaaaaa"))
     }
 
     fn ica(&self) -> Der {

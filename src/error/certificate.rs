@@ -4,14 +4,13 @@
 //! [`CertificateReason`] or on [`CertificateReason::code`], which never changes. Names in here come from the peer's
 //! certificates, so whoever makes these values escapes control characters first.
 
-use std::fmt;
 use std::sync::Arc;
 
 use thiserror::Error as ThisError;
 
 use super::Limit;
 use super::report::CertificateReport;
-use super::when::{Date, Span};
+use super::words::{Count, Date, Names, Span};
 use crate::codepoints::Alert;
 
 /// Why the peer's chain was not accepted: the reason that decided, and a report of what was tried.
@@ -495,29 +494,6 @@ impl CertificateReason {
     }
 }
 
-/// `DNS:a, IP:b`, or what it means that there are none.
-struct Names<'a>(&'a [String]);
-
-impl fmt::Display for Names<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str(
-                "it has no subjectAltName at all, and the common name does not count (RFC 9525 §2)",
-            );
-        }
-        write!(f, "it is for {}", self.0.join(", "))
-    }
-}
-
-/// So many of these.
-struct Count(usize, &'static str);
-
-impl fmt::Display for Count {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}{}", self.0, self.1, if self.0 == 1 { "" } else { "s" })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -546,7 +522,7 @@ mod tests {
 
     #[test]
     fn errors_travel() {
-        fn check<T: Clone + fmt::Debug + Send + Sync + std::error::Error + 'static>() {}
+        fn check<T: Clone + std::fmt::Debug + Send + Sync + std::error::Error + 'static>() {}
         check::<CertificateError>();
         assert!(size_of::<CertificateError>() <= 96);
     }

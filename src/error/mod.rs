@@ -14,7 +14,7 @@
 mod certificate;
 mod limit;
 mod report;
-mod when;
+mod words;
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ use thiserror::Error as ThisError;
 pub use self::certificate::*;
 pub use self::limit::Limit;
 pub use self::report::*;
-pub(crate) use self::when::{Date, Span};
+pub(crate) use self::words::{Date, Span};
 use crate::codepoints::{
     Alert, CertificateType, CipherSuiteId, NamedGroup, ProtocolVersion, SignatureScheme,
 };

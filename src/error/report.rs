@@ -14,7 +14,7 @@
 use std::fmt;
 
 use super::certificate::CertificateReason;
-use super::when::{Date, Span};
+use super::words::{Date, Span};
 
 /// How a verdict came about. `Display` draws the paths as a tree, from the peer's certificate to the trusted roots, with
 /// hints below.

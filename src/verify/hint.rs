@@ -3,10 +3,10 @@
 //! Hints are for people who have never read RFC 5280. They say who has to do what, and name the values that differ. Their
 //! codes are for programs, and never change.
 
-use pki_types::ServerName;
+mod names;
 
 use super::Purpose;
-use super::report::{Case, subject};
+use super::report::Case;
 use crate::error::{
     CertificateHint as Hint, CertificateReason as Reason, CertificateReport, Date, PathAttempt,
     ReportedCertificate, Span,
@@ -63,7 +63,10 @@ impl Doctor<'_, '_, '_> {
                 vec![self.not_yet_valid(certificate, *not_before, *now)]
             }
             Reason::NameMismatch { wanted, present } => vec![self.name(wanted, present)],
-            Reason::KeyUsage { missing: "digitalSignature", .. } => vec![self.cannot_sign()],
+            Reason::KeyUsage { missing: "digitalSignature", .. } => {
+                let leaf = self.leaf().map(|leaf| cannot_sign(leaf, self.peer));
+                self.leaf_not_first().or(leaf).into_iter().collect()
+            }
             Reason::ExtendedKeyUsage { certificate, missing } => {
                 vec![self.purpose(certificate, missing)]
             }
@@ -102,8 +105,65 @@ impl Doctor<'_, '_, '_> {
                     "If so many intermediates are meant to be, allow more than {limit} (Verifier::with_max_depth)."
                 ),
             )],
-            _ => Vec::new(),
+            _ => self.evidence(reason).into_iter().collect(),
         }
+    }
+
+    /// What was revoked, or may be, or is not in the logs.
+    fn evidence(&self, reason: &Reason) -> Option<Hint> {
+        let peer = self.peer;
+        Some(match reason {
+            Reason::Revoked { certificate, cause, .. } => {
+                let text = match *cause {
+                    "certificateHold" => {
+                        format!("{certificate} is on hold: its CA can say why, and until when.")
+                    }
+                    "keyCompromise" | "cACompromise" => format!(
+                        "{certificate} has to be replaced, and its key too, since others may have that."
+                    ),
+                    _ => format!("Whoever runs the {peer} has to replace {certificate}."),
+                };
+                Hint::new("replace-revoked", text)
+            }
+            Reason::RevocationUnknown { issuer, .. } => Hint::new(
+                "get-crl",
+                format!(
+                    "Hard-fail was asked for: either the present CRL of {issuer} has to be brought here, or the {peer} has \
+                     to staple an OCSP response (which counts for its own certificate alone)."
+                ),
+            ),
+            Reason::CrlExpired { issuer, .. } => Hint::new(
+                "get-crl",
+                format!("The CRL of {issuer} that is here is old: fetch the present one."),
+            ),
+            Reason::CrlNotYetValid { this_update, now, .. }
+            | Reason::StapleNotYetValid { this_update, now, .. } => {
+                self.not_yet_valid("what says that nothing was revoked", *this_update, *now)
+            }
+            Reason::MissingStaple { .. } => Hint::new(
+                "staple-ocsp",
+                format!(
+                    "Turn on OCSP stapling at the {peer} (nginx: ssl_stapling on; Apache: SSLUseStapling on), or ask the CA \
+                     for a certificate without must-staple."
+                ),
+            ),
+            Reason::BadStaple { .. } | Reason::StapleExpired { .. } => Hint::new(
+                "staple-again",
+                format!(
+                    "The {peer} has to fetch a fresh OCSP response from its CA, and staple that: can it still reach the CA?"
+                ),
+            ),
+            Reason::NotLogged { .. } => Hint::new(
+                "log-certificate",
+                "Certificates of public CAs come with timestamps of the logs; those of private CAs have none, and want a \
+                 verifier without this policy.",
+            ),
+            Reason::Profile { .. } => Hint::new(
+                "use-default-profile",
+                "Public CAs keep this rule. If this is a private CA, which need not, judge by the default profile.",
+            ),
+            _ => return None,
+        })
     }
 
     /// The certificates of a path; the peer's own if there is none.
@@ -257,127 +317,11 @@ impl Doctor<'_, '_, '_> {
             "check-clock",
             format!(
                 "The clock here says {}, and {certificate} begins {} later. Most often this clock is slow; or the \
-                 computer that made the certificate has one that is fast.",
+                 computer that made it has one that is fast.",
                 Date(now),
                 Span(not_before, now)
             ),
         )
-    }
-
-    fn name(&self, wanted: &str, present: &[String]) -> Hint {
-        self.leaf_not_first()
-            .or_else(|| self.ca_as_leaf())
-            .or_else(|| self.common_name_only(wanted, present))
-            .or_else(|| self.address_as_dns_name(wanted, present))
-            .or_else(|| wildcard(wanted, present))
-            .unwrap_or_else(|| self.wrong_name(wanted, present))
-    }
-
-    /// A later certificate of the chain is the one that should have been first.
-    fn leaf_not_first(&self) -> Option<Hint> {
-        let name = self.case.inputs.name?;
-        let covers = |c: &&super::certificate::Certificate<'_>| {
-            !c.is_ca() && c.extensions.subject_alt_name.is_some_and(|names| names.cover(name))
-        };
-        let first = self.case.certificates.first().is_some_and(|c| covers(&c));
-        let place = self.case.certificates.iter().position(|c| covers(&c)).filter(|_| !first)?;
-        let number = self.case.positions.get(place)? + 1;
-        let certificate = subject(self.case.certificates.get(place)?);
-        let peer = self.peer;
-        Some(Hint::new(
-            "leaf-not-first",
-            format!(
-                "The {peer} sends its chain in the wrong order: {certificate}, which is certificate {number}, is its own, and \
-                 has to be the first in its chain file."
-            ),
-        ))
-    }
-
-    /// The peer shows a CA's certificate in place of its own.
-    fn ca_as_leaf(&self) -> Option<Hint> {
-        let (leaf, peer) = (self.leaf().filter(|leaf| leaf.is_ca)?, self.peer);
-        Some(Hint::new(
-            "ca-as-leaf",
-            format!(
-                "{} is the certificate of a CA, not of a {peer}: the {peer} was given its CA's certificate in place of its \
-                 own. The first in its chain file has to be the one that the CA issued to it.",
-                leaf.subject
-            ),
-        ))
-    }
-
-    fn common_name_only(&self, wanted: &str, present: &[String]) -> Option<Hint> {
-        let leaf = self.leaf().filter(|_| present.is_empty())?;
-        Some(Hint::new(
-            "no-alt-name",
-            format!(
-                "{} says in its subject whom it is for, as certificates did until 2011. It has to be made again with the \
-                 name as a subjectAltName (openssl req -addext subjectAltName={}:{wanted}).",
-                leaf.subject,
-                if self.wants_address() { "IP" } else { "DNS" },
-            ),
-        ))
-    }
-
-    fn address_as_dns_name(&self, wanted: &str, present: &[String]) -> Option<Hint> {
-        let as_dns = present.iter().any(|name| name.strip_prefix("DNS:") == Some(wanted));
-        (as_dns && self.wants_address()).then(|| {
-            Hint::new(
-                "address-as-dns-name",
-                format!(
-                    "{wanted} is in the certificate as a DNS name, where addresses do not count: it has to be made again \
-                     with subjectAltName=IP:{wanted}."
-                ),
-            )
-        })
-    }
-
-    fn wants_address(&self) -> bool {
-        matches!(self.case.inputs.name, Some(ServerName::IpAddress(_)))
-    }
-
-    fn wrong_name(&self, wanted: &str, present: &[String]) -> Hint {
-        let peer = self.peer;
-        let dns = || present.iter().filter_map(|name| name.strip_prefix("DNS:"));
-        if self.wants_address() {
-            let instead = match dns().find(|name| !name.starts_with('*')) {
-                Some(name) => format!("Connect to {name} by name, or"),
-                None => "Connect by a name that it has, or".to_owned(),
-            };
-            return Hint::new(
-                "wrong-name",
-                format!("{instead} have it made again with subjectAltName=IP:{wanted}."),
-            );
-        }
-        // Of equals the first.
-        let mut nearest: Option<(usize, &str)> = None;
-        for name in dns() {
-            let likeness = likeness(wanted, name);
-            if nearest.is_none_or(|(best, _)| likeness > best) {
-                nearest = Some((likeness, name));
-            }
-        }
-        let nearest = match nearest {
-            Some((_, name)) => format!("The nearest that it has is {name}. "),
-            None => String::new(),
-        };
-        Hint::new(
-            "wrong-name",
-            format!(
-                "{nearest}Is {wanted} spelt right? If it is, the {peer} has no certificate for it, or does not choose it: \
-                 many show a default one to whoever asks for a name that they do not know."
-            ),
-        )
-    }
-
-    fn cannot_sign(&self) -> Hint {
-        self.leaf_not_first().or_else(|| self.ca_as_leaf()).unwrap_or_else(|| {
-            Hint::new(
-                "needs-digital-signature",
-                "In TLS 1.3 the key of a certificate always signs. keyEncipherment alone was for old versions of TLS: the \
-                 certificate has to be made again with keyUsage=digitalSignature.",
-            )
-        })
     }
 
     fn purpose(&self, certificate: &str, missing: &str) -> Hint {
@@ -430,32 +374,29 @@ impl Doctor<'_, '_, '_> {
     }
 }
 
-/// The certificate has a wildcard that does not stretch so far.
-fn wildcard(wanted: &str, present: &[String]) -> Option<Hint> {
-    let wanted = wanted.strip_suffix('.').unwrap_or(wanted).to_ascii_lowercase();
-    let patterns = present.iter().filter_map(|name| name.strip_prefix("DNS:*."));
-    let mut parents = patterns.map(str::to_ascii_lowercase);
-    let parent = parents.find(|parent| {
-        wanted == *parent || wanted.strip_suffix(parent.as_str()).is_some_and(|w| w.ends_with('.'))
-    })?;
-    let why = match wanted == parent {
-        true => format!("not for {parent} itself"),
-        false => "not for two or more".to_owned(),
-    };
-    Some(Hint::new(
-        "wildcard-too-narrow",
-        format!(
-            "The * of *.{parent} stands for exactly one label, and {why}: the certificate needs {wanted} as a name of its own."
-        ),
-    ))
+/// A CA's certificate in place of the peer's own.
+fn ca_as_leaf(leaf: &ReportedCertificate, peer: &str) -> Option<Hint> {
+    leaf.is_ca.then(|| {
+        Hint::new(
+            "ca-as-leaf",
+            format!(
+                "{} is the certificate of a CA, not of a {peer}: the {peer} was given its CA's certificate in place of its \
+                 own. The first in its chain file has to be the one that the CA issued to it.",
+                leaf.subject
+            ),
+        )
+    })
 }
 
-/// How many characters two names share at their ends.
-fn likeness(a: &str, b: &str) -> usize {
-    let same = |(a, b): &(u8, u8)| a.eq_ignore_ascii_case(b);
-    let front = a.bytes().zip(b.bytes()).take_while(same).count();
-    let back = a.bytes().rev().zip(b.bytes().rev()).take_while(same).count();
-    front + back
+/// The leaf's keyUsage does not let it sign.
+pub(super) fn cannot_sign(leaf: &ReportedCertificate, peer: &str) -> Hint {
+    ca_as_leaf(leaf, peer).unwrap_or_else(|| {
+        Hint::new(
+            "needs-digital-signature",
+            "In TLS 1.3 the key of a certificate always signs. keyEncipherment alone was for old versions of TLS: the \
+             certificate has to be made again with keyUsage=digitalSignature.",
+        )
+    })
 }
 
 /// 30 days, in seconds.

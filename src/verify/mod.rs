@@ -447,7 +447,11 @@ fn borrow<'a>(certificate: &'a CertificateDer<'_>) -> CertificateDer<'a> {
 /// RFC 9846 §4.5.1.2: whether the certificate's key may sign at all: no keyUsage, or one with digitalSignature. This
 /// holds whatever the verdict on the chain is.
 pub(crate) fn leaf_may_sign(certificate: &CertificateDer<'_>) -> Result<(), CertificateError> {
-    Ok(step::may_sign(&parse(certificate)?)?)
+    let leaf = parse(certificate)?;
+    step::may_sign(&leaf).map_err(|reason| {
+        let report = Arc::new(report::of_leaf(&leaf, reason.clone()));
+        CertificateError { reason, report }
+    })
 }
 
 /// The DER SubjectPublicKeyInfo of a certificate.

@@ -154,6 +154,19 @@ impl<'a> Record<'a> {
     }
 }
 
+/// What there is to say of a leaf that is of no use at any time, under any root. Nothing was hashed, and no time is known.
+pub(super) fn of_leaf(leaf: &Certificate<'_>, reason: CertificateReason) -> CertificateReport {
+    let leaf = ReportedCertificate { validity: None, position: Some(0), ..describe(leaf, None) };
+    CertificateReport {
+        hints: vec![hint::cannot_sign(&leaf, "peer")],
+        certificates: vec![leaf],
+        attempts: vec![PathAttempt::new(vec![0], 0, Some(reason.clone()))],
+        faults: vec![reason.clone()],
+        reason: Some(reason),
+        ..Default::default()
+    }
+}
+
 /// The path of an attempt as it is to be shown, and which place on it is at fault.
 fn locate(
     stage: Stage,
@@ -211,12 +224,13 @@ impl Case<'_, '_> {
             Place::Sent(index) => match self.certificates.get(index) {
                 Some(certificate) => ReportedCertificate {
                     position: self.positions.get(index).copied(),
-                    ..describe(certificate, self.provider)
+                    ..describe(certificate, Some(self.provider))
                 },
                 None => ReportedCertificate::default(),
             },
             Place::Anchor(der) => {
-                let described = Certificate::parse(der).ok().map(|c| describe(&c, self.provider));
+                let described = Certificate::parse(der).ok();
+                let described = described.map(|c| describe(&c, Some(self.provider)));
                 ReportedCertificate { is_anchor: true, ..described.unwrap_or_default() }
             }
             Place::Key { subject, spki } => ReportedCertificate {
@@ -230,8 +244,8 @@ impl Case<'_, '_> {
     }
 }
 
-/// What a report says of a certificate.
-pub(super) fn describe(certificate: &Certificate<'_>, provider: &Provider) -> ReportedCertificate {
+/// What a report says of a certificate; its fingerprint, if there is a provider to make one.
+fn describe(certificate: &Certificate<'_>, provider: Option<&Provider>) -> ReportedCertificate {
     let extensions = &certificate.extensions;
     // x509-parser reads what no verifier needs.
     let parsed = X509Certificate::from_der(certificate.der).ok().map(|(_, parsed)| parsed);
@@ -239,7 +253,7 @@ pub(super) fn describe(certificate: &Certificate<'_>, provider: &Provider) -> Re
         subject: subject(certificate),
         issuer: Some(directory::display(certificate.issuer)),
         serial: parsed.as_ref().map(|parsed| hex(parsed.raw_serial())),
-        fingerprint: Some(hex(&provider.fingerprint(certificate.der))),
+        fingerprint: provider.map(|provider| hex(&provider.fingerprint(certificate.der))),
         subject_key_id: extensions.subject_key_id.map(hex),
         authority_key_id: extensions.authority_key_id.map(hex),
         key: key_name(certificate.spki),

@@ -4,6 +4,7 @@
 
 mod connect;
 mod demo;
+mod misconfigured;
 mod redis;
 mod replay;
 mod serve;

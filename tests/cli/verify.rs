@@ -4,8 +4,8 @@ use std::fs;
 use std::process::Output;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, RevokedCertParams, date_time_ymd,
 };
 use serde_json::{Value, json};
 
@@ -38,7 +38,28 @@ fn files() -> Files {
     let mut leaf = named("www", &["www.example.com"]);
     leaf.not_after = date_time_ymd(2026, 1, 15);
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    leaf.serial_number = Some(vec![7].into());
     let leaf = leaf.signed_by(&key(), &ica).unwrap().pem();
+    let list = |serials: &[u8], issuer: &CertifiedIssuer<'_, KeyPair>| {
+        let revoked = serials.iter().map(|serial| RevokedCertParams {
+            serial_number: vec![*serial].into(),
+            revocation_time: date_time_ymd(2025, 12, 1),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let params = CertificateRevocationListParams {
+            this_update: date_time_ymd(2025, 12, 20),
+            next_update: date_time_ymd(2026, 1, 20),
+            crl_number: vec![1].into(),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(issuer).unwrap()
+    };
+    fs::write(files.path("root.crl"), list(&[9], &root).der()).unwrap();
+    fs::write(files.path("good.crl"), list(&[9], &ica).pem().unwrap()).unwrap();
+    fs::write(files.path("bad.crl"), list(&[7, 9], &ica).pem().unwrap()).unwrap();
     let mut client = named("client", &["client.example.com"]);
     client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     let client = client.signed_by(&key(), &ica).unwrap().pem();
@@ -89,7 +110,7 @@ fn a_good_chain_and_what_expires_soon() {
 │   valid    2025-01-01 00:00:00 UTC to 2026-01-15 00:00:00 UTC, 14 days left
 │   key      ECDSA P-256
 │   issuer   CN=Intermediate, key id …, by ECDSA with SHA-256
-│   serial   …
+│   serial   07
 │   SHA-256  …
 └─✓ CN=Intermediate
   │   valid    2025-01-01 00:00:00 UTC to 2030-01-01 00:00:00 UTC, 4 years left
@@ -196,6 +217,32 @@ fn colour_is_for_terminals_and_for_those_who_ask() {
     assert!(!escape(&["--time", NOW]));
     assert!(escape(&["--time", NOW, "--color", "always"]));
     assert!(!escape(&["--time", NOW, "--color", "never"]));
+}
+
+/// CRLs of the root and the intermediate, and the profile for public CAs.
+#[test]
+fn revocation_and_profiles() {
+    let files = files();
+    let judged = |more: &[&str]| {
+        let output = verify(&files, "chain.pem", &[&["--json", "--time", NOW], more].concat());
+        let report = parse(&output.stdout);
+        assert_eq!(report["verified"], code(&output) == 0);
+        report["code"].clone()
+    };
+    let [root, good, bad] = ["root.crl", "good.crl", "bad.crl"].map(|name| files.text(name));
+    assert_eq!(judged(&["--crl", &root, "--crl", &good]), Value::Null);
+    assert_eq!(judged(&["--crl", &root, "--crl", &bad]), json!("revoked"));
+    assert_eq!(judged(&["--crl", &good]), json!("revocation-unknown"));
+    assert_eq!(judged(&["--ocsp", &root]), json!("bad-staple"));
+    let (ca, server) = (files.text("ca.pem"), files.text("server.pem"));
+    let judged = |profile| {
+        let arguments = ["verify", "--ca", &ca, &server, "--profile", profile, "--json"];
+        parse(&run(&arguments, b"").stdout)["code"].clone()
+    };
+    assert_eq!((judged("default"), judged("strict")), (Value::Null, json!("profile")));
+    let chain = files.text("chain.pem");
+    let output = verify(&files, "chain.pem", &["--crl", &chain]);
+    assert_eq!((code(&output), stderr(&output).contains("no CRL")), (2, true));
 }
 
 #[test]

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 const DOCUMENTED: &str = include_str!("../../src/error/certificate_codes.md");
 const REASONS: &str = include_str!("../../src/error/certificate.rs");
-const HINTS: &str = include_str!("../../src/verify/hint.rs");
+const HINTS: &str = concat!(
+    include_str!("../../src/verify/hint.rs"),
+    include_str!("../../src/verify/hint/names.rs")
+);
 
 /// What stands in backquotes in the first column of a table.
 fn documented(table: &str) -> BTreeSet<&str> {

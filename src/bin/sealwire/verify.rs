@@ -4,10 +4,12 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use sealwire::pki_types::pem::PemObject;
-use sealwire::pki_types::{CertificateDer, ServerName, UnixTime};
-use sealwire::{CertificateReport, Evidence, Purpose, TrustAnchors, Verifier};
+use sealwire::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
+use sealwire::{
+    CertificateReport, Crls, Evidence, Profile, Purpose, Revocation, TrustAnchors, Verifier,
+};
 
 use crate::failure::{Failure, Status};
 use crate::moment;
@@ -40,9 +42,30 @@ pub(crate) struct Options {
     /// Judge as if it were this time: 2026-11-25T10:00:00Z, or seconds since 1970
     #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     time: Option<u64>,
+    /// Refuse what these CRLs, PEM or DER, revoke, and what none of them covers: every certificate below the root
+    #[arg(long, value_name = "FILE")]
+    crl: Vec<PathBuf>,
+    /// Judge as if the peer had stapled this OCSP response (DER): a certificate that it does not call good is refused
+    #[arg(long, value_name = "FILE")]
+    ocsp: Option<PathBuf>,
+    /// default: what works elsewhere; strict: also the rules that public CAs keep
+    #[arg(long, value_name = "PROFILE", default_value = "default", hide_possible_values = true)]
+    profile: ProfileName,
     /// Say everything in one JSON object; --help describes it
     #[arg(long)]
     json: bool,
+}
+
+/// [`Profile`] on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ProfileName {
+    Default,
+    Strict,
+}
+
+/// Whether this begins as a long SEQUENCE does, and no text.
+fn is_der(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x30, 0x81..=0x84, ..])
 }
 
 /// What programs can rely on.
@@ -91,12 +114,50 @@ fn judge(options: &Options) -> Result<CertificateReport, Failure> {
             .map_err(|_| Failure::usage(format!("{name:?} is neither a host name nor an address")))
     });
     let name = name.transpose()?;
-    let verifier = Verifier::new(anchors(options)?);
+    let mut verifier = Verifier::new(anchors(options)?);
+    if options.profile == ProfileName::Strict {
+        verifier = verifier.with_profile(Profile::Strict);
+    }
+    let ocsp = options.ocsp.as_deref().map(read).transpose()?;
+    if let Some(policy) = revocation(options)? {
+        verifier = verifier.with_revocation(policy);
+    }
     let now = options.time.map(|time| UnixTime::since_unix_epoch(Duration::from_secs(time)));
     let now = now.unwrap_or_else(UnixTime::now);
     let purpose = if options.client { Purpose::Client } else { Purpose::Server };
-    let evidence = Evidence::default();
+    let asked_for_ocsp = ocsp.is_some();
+    let ocsp = ocsp.unwrap_or_default();
+    let evidence = Evidence { ocsp: &ocsp, asked_for_ocsp, ..Evidence::default() };
     Ok(verifier.explain(&provider(), &chain, purpose, name.as_ref(), now, evidence))
+}
+
+/// Hard-fail, as far as the command line says by what to judge. An OCSP response is about the peer's certificate alone.
+fn revocation(options: &Options) -> Result<Option<Revocation>, Failure> {
+    let mut lists = Vec::new();
+    for path in &options.crl {
+        let bytes = read(path)?;
+        let bad = || Failure::usage(format!("{}: there is no CRL in it", path.display()));
+        if is_der(&bytes) {
+            lists.push(bytes);
+            continue;
+        }
+        let before = lists.len();
+        for list in CertificateRevocationListDer::pem_slice_iter(&bytes) {
+            lists.push(list.map_err(|_| bad())?.to_vec());
+        }
+        if lists.len() == before {
+            return Err(bad());
+        }
+    }
+    let policy = match (lists.is_empty(), &options.ocsp) {
+        (true, None) => return Ok(None),
+        (true, Some(_)) => Revocation::hard_fail().end_entity_only(),
+        (false, _) => {
+            let crls = Crls::from_der(lists.into_iter().map(CertificateRevocationListDer::from));
+            Revocation::hard_fail().with_crls(crls.map_err(|e| Failure::usage(e.to_string()))?)
+        }
+    };
+    Ok(Some(policy))
 }
 
 /// Everybody who is named; the system's if nobody is.
@@ -133,8 +194,7 @@ fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
 
 /// The certificates in PEM text, or the one that these bytes are.
 fn certificates(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, Failure> {
-    // A SEQUENCE, as no text begins.
-    if bytes.starts_with(&[0x30, 0x82]) {
+    if is_der(bytes) {
         return Ok(vec![CertificateDer::from(bytes.to_vec())]);
     }
     let bad = |what: &str| Failure::usage(format!("{}: {what}", path.display()));

@@ -1,4 +1,4 @@
-//! Times and distances for people.
+//! Times, distances, numbers and names in words.
 
 use std::fmt;
 
@@ -37,6 +37,29 @@ impl fmt::Display for Date {
         let year = year_of_era + era * 400 + i64::from(month <= 2);
         let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
         write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
+    }
+}
+
+/// `DNS:a, IP:b`, or what it means that there are none.
+pub(super) struct Names<'a>(pub(super) &'a [String]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str(
+                "it has no subjectAltName at all, and the common name does not count (RFC 9525 §2)",
+            );
+        }
+        write!(f, "it is for {}", self.0.join(", "))
+    }
+}
+
+/// So many of these.
+pub(super) struct Count(pub(super) usize, pub(super) &'static str);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}{}", self.0, self.1, if self.0 == 1 { "" } else { "s" })
     }
 }
 
