@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use sealwire::crypto::Provider;
 use sealwire::pki_types::pem::PemObject;
-use sealwire::pki_types::{CertificateDer, DnsName, ServerName, UnixTime};
+use sealwire::pki_types::{
+    CertificateDer, CertificateRevocationListDer, DnsName, ServerName, UnixTime,
+};
 use sealwire::{Crls, Evidence, Profile, Purpose, Revocation, TrustAnchors, Verifier};
 use serde_json::Value;
 use x509_parser::extensions::GeneralName;
@@ -60,11 +62,12 @@ fn read_and_judge(
         let depth = depth.as_u64().ok_or_else(|| bad("max_chain_depth"))?;
         verifier = verifier.with_max_depth(usize::try_from(depth).unwrap_or(usize::MAX));
     }
-    let crls = texts(case, "crls")?;
-    if !crls.is_empty() {
-        // "if any, hard-fail revocation of the chain"; a list that cannot be used is no evidence that anybody is good.
-        let unusable = |error| Outcome::Failure(format!("unusable: {error}"));
-        let crls = Crls::from_pem(crls.join("\n").as_bytes()).map_err(unusable)?;
+    let lists = texts(case, "crls")?;
+    if !lists.is_empty() {
+        // A list that cannot be used covers nobody, and so refuses everybody whom no other covers.
+        let lists = lists.iter().filter_map(|pem| crl(pem));
+        let usable: Vec<_> = lists.filter(|crl| Crls::from_der([crl.clone()]).is_ok()).collect();
+        let crls = Crls::from_der(usable).map_err(|error| Outcome::Skipped(error.to_string()))?;
         verifier = verifier.with_revocation(Revocation::hard_fail().with_crls(crls));
     }
     let now = match optional(case, "validation_time") {
@@ -205,6 +208,10 @@ fn same_mailbox(a: &str, b: &str) -> bool {
 /// Those that are no PEM are left out, as the schema says of certificates that do not parse.
 fn certificate(pem: &str) -> Option<CertificateDer<'static>> {
     CertificateDer::from_pem_slice(pem.as_bytes()).ok()
+}
+
+fn crl(pem: &str) -> Option<CertificateRevocationListDer<'static>> {
+    CertificateRevocationListDer::from_pem_slice(pem.as_bytes()).ok()
 }
 
 fn optional<'a>(case: &'a Value, key: &str) -> Option<&'a Value> {
