@@ -10,6 +10,8 @@ mod maker;
 mod names;
 #[path = "chain/paths.rs"]
 mod paths;
+#[path = "chain/policies.rs"]
+mod policies;
 #[path = "chain/rules.rs"]
 mod rules;
 #[path = "chain/steps.rs"]

@@ -178,12 +178,12 @@ pub enum CertificateReason {
         /// The name that is excluded, not permitted, or of a kind that cannot be judged.
         name: String,
     },
-    /// RFC 5280 §6.1.3 (d): a CA on the path demands a certificate policy, which is not supported.
+    /// RFC 5280 §6.1.3 (f): a CA on the path demands that a certificate policy is valid along the path, and none is.
     #[error(
-        "{certificate} demands a certificate policy (policyConstraints), which is not supported here"
+        "a CA demands a certificate policy (policyConstraints), and {certificate} has none that is valid above it, too"
     )]
     Policy {
-        /// The certificate with the demand.
+        /// The certificate at which no valid policy is left.
         certificate: String,
     },
     /// RFC 9846 §4.5.1.3: signed with a hash that no longer proves anything.

@@ -5,12 +5,13 @@
 
 use x509_parser::extensions::{
     AuthorityInfoAccess, AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyIdentifier,
-    KeyUsage, PolicyConstraints,
+    KeyUsage,
 };
 use x509_parser::prelude::FromDer;
 
 use super::der::{self, Der};
 use super::name::GeneralNames;
+use super::policy::Policies;
 use super::signature::Signed;
 
 /// A parsed certificate.
@@ -47,8 +48,7 @@ pub(super) struct Extensions<'a> {
     pub(super) subject_alt_name: Option<GeneralNames<'a>>,
     /// The contents of the NameConstraints SEQUENCE.
     pub(super) name_constraints: Option<&'a [u8]>,
-    /// Whether policyConstraints asks for an explicit policy.
-    pub(super) requires_policy: bool,
+    pub(super) policies: Policies<'a>,
     /// The value of cRLDistributionPoints.
     pub(super) crl_distribution_points: Option<&'a [u8]>,
     /// The TLS extensions that whoever shows this certificate has promised to answer (RFC 7633).
@@ -199,26 +199,22 @@ impl<'a> Extensions<'a> {
                 }
                 self.name_constraints = Some(contents);
             }
-            oids::POLICY_CONSTRAINTS => {
-                const BAD: &str = "its policyConstraints do not parse";
-                let v: PolicyConstraints = read(value).ok_or(BAD)?;
-                self.requires_policy = v.require_explicit_policy.is_some();
+            oids::CERTIFICATE_POLICIES => {
+                const BAD: &str = "its certificatePolicies do not parse";
+                self.policies.read_policies(value).ok_or(BAD)?;
             }
-            // RFC 5280 §6.1.1: we ask for no policy (any-policy), so these only matter together with
-            // requireExplicitPolicy, which `step` refuses.
-            oids::CERTIFICATE_POLICIES | oids::INHIBIT_ANY_POLICY => {}
-            // RFC 5280 §6.1.4 (a): anyPolicy is not mapped, to or from.
             oids::POLICY_MAPPINGS => {
                 const BAD: &str = "its policyMappings do not parse, or map anyPolicy";
-                let mut list = Der::new(Der::new(value).only(der::SEQUENCE).ok_or(BAD)?);
-                while !list.is_empty() {
-                    let mut pair = Der::new(list.expect(der::SEQUENCE).ok_or(BAD)?);
-                    let from = pair.expect(der::OID).ok_or(BAD)?;
-                    let to = pair.only(der::OID).ok_or(BAD)?;
-                    if [from, to].contains(&oids::ANY_POLICY) {
-                        return Err(BAD);
-                    }
-                }
+                self.policies.read_mappings(value).ok_or(BAD)?;
+            }
+            oids::POLICY_CONSTRAINTS => {
+                const BAD: &str = "its policyConstraints do not parse, or are not critical";
+                // RFC 5280 §4.2.1.11: critical. Whoever does not mark it has a demand that most do not see.
+                self.policies.read_constraints(value).filter(|()| critical).ok_or(BAD)?;
+            }
+            oids::INHIBIT_ANY_POLICY => {
+                const BAD: &str = "its inhibitAnyPolicy does not parse";
+                self.policies.read_inhibit_any(value).ok_or(BAD)?;
             }
             oids::AUTHORITY_KEY_ID => {
                 const BAD: &str = "its authorityKeyIdentifier does not parse";
@@ -295,7 +291,6 @@ mod oids {
     pub(super) const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 30];
     pub(super) const CRL_DISTRIBUTION_POINTS: &[u8] = &[0x55, 0x1d, 31];
     pub(super) const CERTIFICATE_POLICIES: &[u8] = &[0x55, 0x1d, 32];
-    pub(super) const ANY_POLICY: &[u8] = &[0x55, 0x1d, 32, 0];
     pub(super) const POLICY_MAPPINGS: &[u8] = &[0x55, 0x1d, 33];
     pub(super) const AUTHORITY_KEY_ID: &[u8] = &[0x55, 0x1d, 35];
     pub(super) const POLICY_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 36];

@@ -22,7 +22,7 @@ use super::constraint::{Names, Refusal, Subtrees};
 use super::evidence::{Judge, Link, Outcome, Policies};
 use super::report::{Case, Place, Rank, Record, Stage, dotted, subject};
 use super::signature::{Cache, Proof, Signatures, Stop};
-use super::{Evidence, Profile, Purpose, Rules, TrustAnchors, directory, step, strict};
+use super::{Evidence, Profile, Purpose, Rules, TrustAnchors, directory, policy, step, strict};
 use crate::crypto::Provider;
 use crate::error::{CertificateError, CertificateReason as Reason, CertificateReport, Limit};
 use crate::limits::Budget;
@@ -229,6 +229,9 @@ impl<'a> Search<'a> {
             return Ok(Progress::Continue);
         }
         if let Some(reason) = self.check_name_constraints(&who)? {
+            return Ok(self.fail(Stage::Anchor, Some(&who), reason));
+        }
+        if let Err(reason) = self.check_policies(&who) {
             return Ok(self.fail(Stage::Anchor, Some(&who), reason));
         }
         // The path is in order. If the leaf is not, no other path can help.
@@ -470,6 +473,18 @@ impl<'a> Search<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// RFC 5280 §6.1.3 (f) and §6.1.5 (g)
+    fn check_policies(&self, anchor: &Who<'a>) -> Result<(), Reason> {
+        let on_path = self.stack.iter().filter_map(|f| self.certificates.get(f.certificate));
+        let path: Vec<&Certificate<'a>> = on_path.collect();
+        let anchor = match anchor {
+            Who::Anchor(certificate) => Some(&**certificate),
+            Who::Intermediate(_) | Who::Key { .. } => None,
+        };
+        policy::check(anchor, &path)
+            .map_err(|certificate| Reason::Policy { certificate: subject(certificate) })
     }
 
     /// The certificate at the end of the path.

@@ -5,7 +5,7 @@
 //!   anchor       whom we trust
 //!   chain        the search for a path; the budget counts what it costs; report tells how it went, hint what may cure it
 //!   verification a verdict in steps
-//!   step         the rules for one certificate       constraint   nameConstraints
+//!   step         the rules for one certificate       constraint, policy   nameConstraints, and policies
 //!   strict       the rules of the strict profile     signature    signatures, and those remembered
 //!   evidence     what comes beside a chain           sct          certificate transparency
 //!   revocation   the policy on revocation            crl, distribution, ocsp   what it goes by
@@ -15,7 +15,6 @@
 //! ```
 //!
 //! A chain is judged at a time that the caller names, and with nothing but what the caller gives: nothing is fetched.
-//! Certificate policies are not looked at; a path that demands a policy is refused.
 
 mod anchor;
 mod certificate;
@@ -32,6 +31,7 @@ mod key;
 mod name;
 mod ocsp;
 mod pins;
+mod policy;
 mod raw_key;
 mod report;
 mod revocation;

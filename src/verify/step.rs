@@ -101,11 +101,6 @@ fn check_common(certificate: &Certificate<'_>, purpose: Purpose, now: i64) -> Re
         let certificate = subject(certificate);
         return Err(Reason::UnknownCriticalExtension { certificate, oid: dotted(oid) });
     }
-    // RFC 5280 §6.1.3 (f): we ask for no policy, so only a certificate that demands one can fail. Which policies are
-    // valid is not computed, so the demand cannot be met.
-    if certificate.extensions.requires_policy {
-        return Err(Reason::Policy { certificate: subject(certificate) });
-    }
     if let Some(purposes) = certificate.extensions.extended_key_usage
         && !purposes.allow(purpose)
     {

@@ -195,31 +195,6 @@ fn cas_have_names() {
     refused(verdict, "malformed", Alert::bad_certificate);
 }
 
-/// RFC 5280 §6.1.3 (f): a demand for a policy cannot be met; policies without a demand mean nothing.
-#[test]
-fn policies() {
-    let pki = Pki::new();
-    let policies = tlv(0x30, &tlv(0x30, &[6, 3, 0x2a, 3, 4]));
-    let with = |c| Draft::ca(&pki.ica).with(extension(CERTIFICATE_POLICIES, c, &policies));
-    pki.with_ica(with(true)).unwrap();
-    let demand = extension(POLICY_CONSTRAINTS, true, &tlv(0x30, &tlv(0x80, &[0])));
-    let verdict = pki.with_ica(Draft::ca(&pki.ica).with(demand.clone()));
-    refused(verdict, "policy", Alert::certificate_unknown);
-    let verdict = pki.with_root(Draft::ca(&pki.root).with(demand));
-    refused(verdict, "policy", Alert::certificate_unknown);
-    let inhibit = extension(POLICY_CONSTRAINTS, true, &tlv(0x30, &tlv(0x81, &[0])));
-    pki.with_ica(Draft::ca(&pki.ica).with(inhibit)).unwrap();
-    // RFC 5280 §6.1.4 (a)
-    let mapping = |to: &[u8]| {
-        let pair = [tlv(6, &[0x2a, 3, 4]), tlv(6, to)].concat();
-        let value = tlv(0x30, &tlv(0x30, &pair));
-        Draft::ca(&pki.ica).with(extension(&[6, 3, 0x55, 0x1d, 33], true, &value))
-    };
-    pki.with_ica(mapping(&[0x2a, 3, 5])).unwrap();
-    let verdict = pki.with_ica(mapping(&[0x55, 0x1d, 32, 0]));
-    refused(verdict, "unknown-issuer", Alert::unknown_ca);
-}
-
 /// RFC 9846 §4.5.1.3: neither MD5 nor SHA-1, by name, except where an anchor signed itself.
 #[test]
 fn weak_algorithms() {
