@@ -171,7 +171,7 @@ pub struct Summary {
     pub peer_ocsp: Vec<u8>,
     /// The certificate timestamps that came with the peer's leaf. They are not checked.
     pub peer_scts: Vec<Vec<u8>>,
-    /// Which versions of what is in [`Shared`](crate::Shared) handles have judged the peer, or would have accepted the
+    /// Which versions of what is in [`Shared`](crate::Shared) handles have judged the peer, or hold now what judged it in the
     /// session that was resumed. `None` if the application judged itself, nobody had to be judged, or the connection came
     /// from another process, whose versions mean nothing here.
     pub trust_version: Option<TrustVersion>,
@@ -254,7 +254,7 @@ impl Summary {
         self.peer_scts = peer.scts;
     }
 
-    /// Notes who the peer was in the session that is resumed. It could only be because `verifier` goes by the same as then.
+    /// Notes who the peer was in the session that is resumed. If `verifier` judged it then, it goes by the same now.
     fn resume(&mut self, peer: PeerIdentity, verifier: Option<&Verifier>) {
         self.resumed = true;
         self.trust_version = verifier.and_then(|verifier| verifier.version_for(&peer.chain));

@@ -17,7 +17,7 @@ use crate::error::CertificateError;
 /// /// Answers a `Question::Verdict`: a client's, about its server.
 /// async fn judge(verifier: &Verifier, provider: &Provider, peer: &PeerCertificates) -> Answer {
 ///     let (name, now) = (peer.name.as_ref(), UnixTime::now());
-///     let mut verification = verifier.start(provider, &peer.chain, Purpose::Server, name, now);
+///     let mut verification = verifier.start(provider, &peer.chain, Purpose::Server, name, now, peer.evidence());
 ///     loop {
 ///         match verification.step() {
 ///             Poll::Ready(Ok(_path)) => return Answer::Accept,

@@ -93,13 +93,15 @@ fn a_connection_says_which_version_judged_it() {
     // Whom the application judged itself, no version judged.
     let client = world.client.with_ask(Ask { verdict: true, ..Ask::default() });
     let client = client.with_sessions(Arc::new(MemorySessions::default()));
-    let mut pair = Calls::PLAIN.pair(client, world.server);
-    pair.answerer = Box::new(|_, _| Some(Answer::Accept));
-    let mut pair = pair.connect();
-    assert_eq!(
-        (version(&mut pair, Role::Client), version(&mut pair, Role::Server)),
-        (None, Some(2))
-    );
+    for resumed in [false, true] {
+        let mut pair = Calls::PLAIN.pair(client.clone(), world.server.clone());
+        pair.answerer = Box::new(|_, _| Some(Answer::Accept));
+        let mut pair = pair.connect();
+        pair.chat();
+        assert_eq!(pair.client.conn.summary().unwrap().resumed, resumed);
+        assert_eq!(version(&mut pair, Role::Client), None);
+        assert_eq!(version(&mut pair, Role::Server), Some(2));
+    }
 }
 
 #[test]

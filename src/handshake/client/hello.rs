@@ -364,7 +364,11 @@ impl WaitServerHello {
         summary.server_name = Some(client.name.clone());
         summary.early_data = client.early_data;
         let early_secret = match taken {
-            Some(taken) => taken.apply(&mut summary, &client.verifier),
+            Some(taken) => {
+                // What the application judges is not the verifier's.
+                let asks = client.config.common.ask.verdict;
+                taken.apply(&mut summary, (!asks).then_some(&client.verifier))
+            }
             None => EarlySecret::without_psk(suite.hash),
         };
         let schedule = match &shared {

@@ -196,9 +196,9 @@ impl Taken {
     }
 
     /// Notes in the summary what the connection rests on. Its key schedule begins with the secret that is returned.
-    pub(super) fn apply(self, summary: &mut Summary, verifier: &Verifier) -> EarlySecret {
+    pub(super) fn apply(self, summary: &mut Summary, verifier: Option<&Verifier>) -> EarlySecret {
         match self.origin {
-            Origin::Session(session) => summary.resume(session.server, Some(verifier)),
+            Origin::Session(session) => summary.resume(session.server, verifier),
             Origin::External(identity) => summary.external_psk = Some(identity),
         }
         self.early

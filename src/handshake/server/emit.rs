@@ -163,7 +163,9 @@ fn send_parameters(
     };
     match chosen.map(|chosen| chosen.source) {
         Some(Source::Session { session, .. }) => {
-            summary.resume(session.client, standing.client_auth.verifier());
+            // What the application judges is not the verifier's.
+            let verifier = standing.client_auth.verifier().filter(|_| !common.ask.verdict);
+            summary.resume(session.client, verifier);
         }
         Some(Source::External { identity }) => summary.external_psk = Some(identity),
         None => {}
