@@ -407,6 +407,8 @@ fn show_connections(
     pair.chat();
     for role in Role::BOTH {
         let side = pair.side(role);
+        let names = side.conn.summary().unwrap().peer_names();
+        names.iter().for_each(|name| shown.add("CertificateName", name));
         shown.add("Summary", side.conn.summary().unwrap());
         side.events.iter().for_each(|event| shown.add("Event", event));
     }
