@@ -9,7 +9,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sealwire::codepoints::{Alert, ExtensionType, NamedGroup, ProtocolVersion};
+use sealwire::codepoints::{Alert, CertificateType, ExtensionType, NamedGroup, ProtocolVersion};
 use sealwire::{
     ClientConfig, ClientHelloView, Connection, Error, NoOverlap, Read, ServerConfig, Violation,
 };
@@ -259,6 +259,13 @@ fn expect(hello: &Hello) -> Answer {
     ];
     if !have(&groups, &ours.map(|g| g.0)) {
         return error(NoOverlap::Group(Vec::new()).into());
+    }
+    // RFC 7250 §4.2: some want a raw public key of the server and nothing else, and this server has none.
+    let view = ClientHelloView::from_bytes(&hello.message).unwrap();
+    let types = view.extensions().into_iter();
+    let types = types.filter(|(kind, _)| *kind == ExtensionType::server_certificate_type);
+    if { types }.any(|(_, list)| !list[1..].contains(&CertificateType::X509.0)) {
+        return error(NoOverlap::CertificateType(Vec::new()).into());
     }
     if have(&shares, &ours.map(|g| g.0)) { Answer::Hello } else { Answer::Retry }
 }

@@ -189,6 +189,7 @@ cases! { misused:
     NoTickets => psks::no_tickets;
     NoPostHandshakeAuth => psks::no_post_handshake_auth;
     PrivateKey => misuse::private_key;
+    Crl => misuse::crl;
     Credential => misuse::credential;
 }
 
@@ -215,6 +216,6 @@ fn variants(source: &'static str, name: &str) -> Vec<&'static str> {
     let (_, body) = source.split_once(&format!("pub enum {name} {{\n")).unwrap();
     let (body, _) = body.split_once("\n}").unwrap();
     let code = body.lines().map(str::trim);
-    let code = code.filter(|line| !line.starts_with("//") && !line.starts_with("#["));
+    let code = code.filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()));
     code.map(|line| line.split([',', '(', ' ']).next().unwrap()).collect()
 }

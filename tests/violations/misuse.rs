@@ -1,9 +1,11 @@
 //! The caller's mistakes: each is refused, sends nothing, and leaves the connection as it was.
 
 use sealwire::codepoints::{Alert, CipherSuiteId, NamedGroup, SignatureScheme};
-use sealwire::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use sealwire::pki_types::{
+    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer,
+};
 use sealwire::{
-    Answer, Ask, Choice, Connection, CookieKey, Credential, Error, FixedOutput, Misuse,
+    Answer, Ask, Choice, Connection, CookieKey, Credential, Crls, Error, FixedOutput, Misuse,
     RECORD_HEADER, RECORD_TRAILER, Read,
 };
 
@@ -228,6 +230,14 @@ pub(crate) fn private_key() {
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(vec![0x30, 0]));
     assert_misuse(Credential::new(&provider, chain(), &key), Misuse::PrivateKey);
     assert_misuse(Credential::from_pem(&provider, b"", b"no PEM"), Misuse::PrivateKey);
+}
+
+pub(crate) fn crl() {
+    let bad = CertificateRevocationListDer::from(vec![0x30, 0]);
+    let Err(Error::Misuse(Misuse::Crl { number, .. })) = Crls::from_der([bad]) else {
+        panic!("it is taken")
+    };
+    assert_eq!(number, 1);
 }
 
 pub(crate) fn credential() {
