@@ -13,9 +13,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use case::Outcome;
-use sealwire::Profile;
 use sealwire::crypto::ring;
 use sealwire::pki_types::UnixTime;
+use sealwire::{Profile, TrustAnchors};
 use serde_json::Value;
 
 /// 2026-11-25, for the cases that name no time.
@@ -145,6 +145,39 @@ fn bettertls() {
     for profile in [Profile::Default, Profile::Strict] {
         assert_eq!(compare("bettertls-pathbuilding", profile, &[]), 81);
     }
+}
+
+/// Chains of real servers, from the roots of Debian's `ca-certificates`, at the time when they were taken.
+#[test]
+fn real_chains_lead_to_debians_roots() {
+    const ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
+    let Ok(pem) = std::fs::read(ROOTS) else {
+        let required = std::env::var_os("SEALWIRE_REQUIRE_PEERS").is_some();
+        assert!(!required, "{ROOTS} is missing");
+        println!("skipped: {ROOTS} is missing");
+        return;
+    };
+    let roots = TrustAnchors::from_pem(&pem).unwrap();
+    assert!(roots.len() > 100 && roots.ignored() == 0, "{roots:?}");
+    let roots: Vec<String> = String::from_utf8(pem)
+        .unwrap()
+        .split_inclusive("-----END CERTIFICATE-----")
+        .filter(|text| text.contains("BEGIN"))
+        .map(str::to_owned)
+        .collect();
+    let mut chains = 0;
+    for mut case in suite("limbo") {
+        if !case["id"].as_str().unwrap().starts_with("online::") {
+            continue;
+        }
+        case["trusted_certs"] = roots.clone().into();
+        for profile in [Profile::Default, Profile::Strict] {
+            let outcome = case::run(&case, &ring::provider(), profile, NOW);
+            assert_eq!(outcome, Outcome::Success, "{} {profile:?}", case["id"]);
+        }
+        chains += 1;
+    }
+    assert_eq!(chains, 14);
 }
 
 /// Runs a suite, and holds the lists of exceptions to what is true. Returns how many cases came out as the suite says.

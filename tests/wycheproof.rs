@@ -196,7 +196,7 @@ fn ecdh_file(file: &str, group: NamedGroup, len: usize) -> (usize, usize) {
 }
 
 #[test]
-fn ecdsa() {
+fn pitfall_38_ecdsa_range_der_and_hash() {
     let p256 = SignatureScheme::ecdsa_secp256r1_sha256;
     let p384 = SignatureScheme::ecdsa_secp384r1_sha384;
     let (sha256, sha384) = (alg_id::ECDSA_SHA256, alg_id::ECDSA_SHA384);
@@ -234,7 +234,7 @@ fn ecdsa_with_sha512() {
 }
 
 #[test]
-fn ed25519() {
+fn pitfall_38_ed25519_has_one_s() {
     let ran = signatures("ed25519", Some(SignatureScheme::ed25519), &alg_id::ED25519);
     assert_eq!(ran, (151, 88));
 }
@@ -257,7 +257,7 @@ fn rsa_pkcs1() {
 }
 
 #[test]
-fn rsa_pkcs1_signs_no_handshake() {
+fn pitfall_38_rsa_pkcs1_signs_no_handshake() {
     let case = &cases("rsa_signature_2048_sha256")[0];
     let spki = bytes(&case.group["publicKeyDer"]);
     let (message, signature) = (bytes(&case.test["msg"]), bytes(&case.test["sig"]));
@@ -290,7 +290,7 @@ fn rsa_pss() {
 /// A salt of another length than the hash, MGF1 with another hash, and keys that are for PSS alone: valid signatures, and
 /// none of RFC 9846's `rsa_pss_rsae` schemes.
 #[test]
-fn rsa_pss_with_other_parameters_is_refused() {
+fn pitfall_38_rsa_pss_with_other_parameters() {
     // rsa_pss_misc has one signature for each of our schemes, and the first file that one mistake.
     assert_eq!(same(other_pss), (103 + 108 + 150 + 108, 4));
 }

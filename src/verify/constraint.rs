@@ -338,7 +338,7 @@ mod tests {
 
     /// Pitfall 41: case, wildcards, dots.
     #[test]
-    fn dns_bases() {
+    fn pitfall_41_case_wildcards_and_dots_of_dns_bases() {
         let cases = [
             ("example.com", "example.com", IN),
             ("example.com", "EXAMPLE.COM", IN),

@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn dns_names() {
+    fn pitfall_42_wildcards_nul_and_ulabels() {
         let good = [
             ("example.com", "example.com"),
             ("EXAMPLE.com", "example.COM"),

@@ -4,7 +4,7 @@ use super::*;
 
 /// RFC 9525; the finer points are tested beside the code.
 #[test]
-fn names() {
+fn pitfall_42_names_and_never_the_common_name() {
     let pki = Pki::new();
     let no = |v| refused(v, "name-mismatch", Alert::certificate_unknown);
     let leaf = |names: &[(u8, &[u8])]| pki.with_leaf(pki.leaf_draft().with(alt_names(names)));
@@ -28,7 +28,7 @@ fn names() {
 }
 
 #[test]
-fn addresses() {
+fn pitfall_42_addresses_are_no_hosts() {
     let pki = Pki::new();
     let chain = [pki.leaf_draft().with(alt_names(&[(IP, &[192, 0, 2, 1])])).sign(&pki.ica)];
     let verifier = Verifier::new(TrustAnchors::from_certificates([pki.ica()]));
@@ -39,7 +39,7 @@ fn addresses() {
 
 /// RFC 5280 §4.2.1.10
 #[test]
-fn name_constraints() {
+fn pitfall_41_every_constrained_ca_has_a_say() {
     let pki = Pki::new();
     let no = |v| refused(v, "name-constraint", Alert::certificate_unknown);
     let good = || constraints(&[(DNS, b"example.com")], &[]);
@@ -64,9 +64,35 @@ fn name_constraints() {
     no(pki.with_ica(subject(&name("other"))));
 }
 
+/// RFC 5280 §4.2.1.10: constraints on directory names are for the subject, if there is one, and for the directory names
+/// of the subjectAltName. These are the cases of x509-limbo that fail there for another reason.
+#[test]
+fn pitfall_41_directory_names_of_subject_and_alternatives() {
+    let pki = Pki::new();
+    let foo = name("foo");
+    let judge = |constraint: Vec<u8>, subject: &str, alternative: &str| {
+        let directory = name(alternative);
+        let names: [(u8, &[u8]); 2] = [(DNS, b"example.com"), (DIRECTORY, &directory)];
+        let leaf = Draft { subject: name(subject), ..pki.leaf_draft() }.with(alt_names(&names));
+        let ica = Draft::ca(&pki.ica).with(constraint).sign(&pki.root);
+        judge(&[pki.root()], &[leaf.sign(&pki.ica), ica])
+    };
+    let no = |v| refused(v, "name-constraint", Alert::certificate_unknown);
+    let permitted = || constraints(&[(DIRECTORY, &foo)], &[]);
+    let excluded = || constraints(&[], &[(DIRECTORY, &foo)]);
+    judge(permitted(), "foo", "foo").unwrap();
+    judge(permitted(), "", "foo").unwrap();
+    no(judge(permitted(), "not-foo", "not-foo")); // permitted-dn-mismatch
+    no(judge(permitted(), "not-foo", "foo")); // permitted-dn-match-subject-san-mismatch
+    no(judge(permitted(), "foo", "not-foo"));
+    judge(excluded(), "not-foo", "not-foo").unwrap();
+    no(judge(excluded(), "not-foo", "foo")); // excluded-dn-match
+    no(judge(excluded(), "foo", "not-foo")); // excluded-dn-match-sub-mismatch
+}
+
 /// A subject that does not parse is not outside of what is excluded.
 #[test]
-fn malformed_subjects_under_constraints() {
+fn pitfall_41_malformed_subjects_under_constraints() {
     let pki = Pki::new();
     let leaf = Draft { subject: tlv(0x30, &tlv(0x31, &[])), ..pki.leaf_draft() };
     pki.with_leaf(leaf.clone()).unwrap();
@@ -96,7 +122,7 @@ fn name_constraints_and_intermediates() {
 }
 
 #[test]
-fn malformed_name_constraints_refuse() {
+fn pitfall_41_malformed_constraints_refuse() {
     let pki = Pki::new();
     let malformed = [
         constraints(&[], &[]),
@@ -118,7 +144,7 @@ fn malformed_name_constraints_refuse() {
 
 /// Pitfall 40: many names under many constraints.
 #[test]
-fn name_constraint_comparisons_are_bounded() {
+fn pitfall_40_name_constraint_comparisons_are_bounded() {
     let pki = Pki::new();
     let names: Vec<String> = (0..400).map(|i| format!("h{i}.example.com")).collect();
     let list: Vec<(u8, &[u8])> = names.iter().map(|n| (DNS, n.as_bytes())).collect();

@@ -14,7 +14,7 @@ fn a_good_chain() {
 }
 
 #[test]
-fn order_duplicates_rubbish_and_the_root_do_not_matter() {
+fn pitfall_40_order_duplicates_rubbish_and_the_root_do_not_matter() {
     let pki = Pki::new();
     let (root, ica, leaf) = (pki.root(), pki.ica(), pki.leaf());
     let other = entity("Other");
@@ -47,7 +47,7 @@ fn a_missing_intermediate_is_named() {
 
 /// Pitfall 44: RFC 5280 §6.1.3 (a)(1).
 #[test]
-fn an_anchor_is_matched_by_name_and_key() {
+fn pitfall_44_an_anchor_is_matched_by_name_and_key() {
     let pki = Pki::new();
     let impostor = Entity { name: pki.root.name.clone(), ..entity("") };
     let verdict = judge(&[Draft::ca(&impostor).sign(&impostor)], &[pki.leaf(), pki.ica()]);
@@ -76,7 +76,7 @@ fn every_signature_counts() {
 
 /// The issuer has the right name and another key, with a key identifier or without: backtracking, either way.
 #[test]
-fn several_issuers_of_one_name() {
+fn pitfall_40_several_issuers_of_one_name() {
     let pki = Pki::new();
     let same_name = Entity { name: pki.ica.name.clone(), ..entity("") };
     let decoy = Draft::ca(&same_name).sign(&pki.root);
@@ -91,7 +91,7 @@ fn several_issuers_of_one_name() {
 }
 
 #[test]
-fn an_expired_cross_certificate_is_passed_by() {
+fn pitfall_40_an_expired_cross_certificate_is_passed_by() {
     let pki = Pki::new();
     let expired = Draft { not_after: "20250101000000Z", ..Draft::ca(&pki.ica) }.sign(&pki.root);
     let old_root = entity("Old Root");
@@ -135,7 +135,7 @@ fn an_expired_anchor_is_passed_by() {
 
 /// Pitfall 40: loops end.
 #[test]
-fn loops_end() {
+fn pitfall_40_loops_end() {
     let pki = Pki::new();
     let other = entity("Other");
     let a = Draft::ca(&pki.ica).sign(&other);
@@ -146,7 +146,7 @@ fn loops_end() {
 
 /// Pitfall 40: a graph with more paths than anybody can walk. Running out has its own name.
 #[test]
-fn the_budget_runs_out() {
+fn pitfall_40_a_budget_that_runs_out_accepts_nobody() {
     let pki = Pki::new();
     // Twelve CAs of one name, each certified by each other: 12! paths, none to a root.
     let cas: Vec<_> =
@@ -183,7 +183,7 @@ fn an_intermediate_may_be_the_anchor() {
 
 /// A leaf among the anchors is accepted only if it signed itself, which is the path of length one.
 #[test]
-fn a_leaf_that_is_an_anchor() {
+fn pitfall_44_a_leaf_that_is_an_anchor() {
     let pki = Pki::new();
     let own = pki.leaf_draft().sign(&pki.server);
     judge(std::slice::from_ref(&own), std::slice::from_ref(&own)).unwrap();

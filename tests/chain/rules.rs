@@ -4,7 +4,7 @@ use super::*;
 
 /// RFC 5280 §6.1.3 (a)(2): both bounds inclusive, on every certificate, the anchor's included.
 #[test]
-fn validity() {
+fn pitfall_43_validity_has_inclusive_bounds() {
     let pki = Pki::new();
     let exact = |draft: Draft| Draft {
         not_before: "20260101000000Z",
@@ -35,7 +35,7 @@ fn validity() {
 
 /// RFC 5280 §6.1.4 (k)
 #[test]
-fn issuers_are_cas() {
+fn pitfall_43_issuers_are_cas() {
     let pki = Pki::new();
     for spoilt in [basic(false, None), extension(UNKNOWN, false, &[])] {
         let spoil = |who| Draft::ca(who).without(BASIC_CONSTRAINTS).with(spoilt.clone());
@@ -46,7 +46,7 @@ fn issuers_are_cas() {
 
 /// RFC 5280 §6.1.4 (k) and RFC 9846 §4.5.1.2: version 3, but for old roots, which cannot say what they are.
 #[test]
-fn version_3() {
+fn pitfall_43_version_3() {
     let pki = Pki::new();
     let v1 = |draft: Draft| Draft { version: 0, extensions: vec![], ..draft };
     refused(pki.with_leaf(v1(pki.leaf_draft())), "version", Alert::unsupported_certificate);
@@ -62,7 +62,7 @@ fn version_3() {
 
 /// RFC 5280 §6.1.4 (l) and (m): CAs below, self-issued ones not counted, the leaf not counted.
 #[test]
-fn path_length() {
+fn pitfall_43_path_length() {
     let pki = Pki::new();
     let root = |len| Draft::ca(&pki.root).with(basic(true, Some(len)));
     pki.with_root(root(1)).unwrap();
@@ -86,7 +86,7 @@ fn path_length() {
 
 /// RFC 5280 §4.2.1.3, RFC 9846 §4.5.1.2: if keyUsage is there, it allows what is done.
 #[test]
-fn key_usage() {
+fn pitfall_43_key_usage() {
     let pki = Pki::new();
     let bad = (CRL_SIGN, KEY_ENCIPHERMENT);
     let refused = |v| refused(v, "key-usage", Alert::unsupported_certificate);
@@ -100,7 +100,7 @@ fn key_usage() {
 
 /// RFC 5280 §4.2.1.12: nested, and absence or any allows.
 #[test]
-fn extended_key_usage() {
+fn pitfall_43_extended_key_usage_is_nested() {
     let pki = Pki::new();
     let code = || purposes(&[CODE_SIGNING, CLIENT_AUTH]);
     let no = |v| refused(v, "extended-key-usage", Alert::unsupported_certificate);
@@ -128,7 +128,7 @@ fn extended_key_usage() {
 
 /// RFC 5280 §4.2
 #[test]
-fn unknown_critical_extensions() {
+fn pitfall_43_unknown_critical_extensions() {
     let pki = Pki::new();
     let no = |v| refused(v, "unknown-critical-extension", Alert::unsupported_certificate);
     for critical in [true, false] {
@@ -155,7 +155,7 @@ fn unknown_critical_extensions() {
 
 /// RFC 5280 §4.2 and §4.1.1.2, and DER.
 #[test]
-fn malformed_certificates() {
+fn pitfall_43_malformed_and_duplicate_fields() {
     let pki = Pki::new();
     let no = |v| refused(v, "malformed", Alert::bad_certificate);
     let mut twice = pki.leaf_draft();
@@ -260,4 +260,35 @@ fn other_curves_sign_too() {
         let leaf = Draft::leaf(&entity("server"), "example.com").sign_as(&root, &algorithm);
         judge(&[Draft::ca(&root).sign_as(&root, &algorithm)], &[leaf]).unwrap();
     }
+}
+
+/// RFC 4055 §3.1: the hash, MGF1 with the same hash, and a salt of its length.
+#[test]
+fn rsa_pss_signs_certificates() {
+    use pki_types::pem::PemObject;
+    let pem = include_str!("../../vectors/keys-test/rsa2048.pem");
+    let key = pki_types::PrivateKeyDer::from_pem_slice(pem.as_bytes()).unwrap();
+    let (provider, signer) = (ring::provider(), (ring::provider().load_key)(&key).unwrap());
+    let root = Entity { name: name("Root"), key: rcgen::KeyPair::from_pem(pem).unwrap() };
+    // rcgen signs with PKCS#1 v1.5 here, so the signature is exchanged.
+    let with = |algorithm: &[u8]| {
+        let sign = |draft: Draft| {
+            let der = draft.sign_as(&root, algorithm);
+            let len = usize::from(u16::from_be_bytes([der[6], der[7]]));
+            let tbs = &der[4..][..4 + len];
+            let scheme = sealwire::codepoints::SignatureScheme::rsa_pss_rsae_sha256;
+            let signature = signer.sign(scheme, tbs, &*provider.rng).unwrap();
+            let signature = tlv(3, &[&[0], &signature[..]].concat());
+            Der::from(tlv(0x30, &[tbs, algorithm, &signature].concat()))
+        };
+        let leaf = sign(Draft::leaf(&entity("server"), "example.com"));
+        judge(&[sign(Draft::ca(&root))], &[leaf])
+    };
+    let parameters = pki_types::alg_id::RSA_PSS_SHA256;
+    with(&tlv(0x30, &parameters)).unwrap();
+    let other_salt = [&parameters[..parameters.len() - 1], &[20]].concat();
+    let verdict = with(&tlv(0x30, &other_salt));
+    refused(verdict, "unsupported-algorithm", Alert::unsupported_certificate);
+    let none = &parameters[..11];
+    refused(with(&tlv(0x30, none)), "unsupported-algorithm", Alert::unsupported_certificate);
 }
