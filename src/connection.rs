@@ -21,6 +21,7 @@ use crate::handshake::post::Role;
 use crate::handshake::post_auth::PostAuth;
 use crate::handshake::{Effect, Effects, Established, Input, Summary, client, server};
 use crate::inbound::{Event, Inbound, Read, gather, keep, next_message};
+use crate::key_schedule::Exporter;
 use crate::limits::{Budget, Usage};
 use crate::message::Message;
 use crate::output::Output;
@@ -60,8 +61,10 @@ pub struct Connection {
     open_question: Option<OpenQuestion>,
     /// How many bytes of early data can still be sent, on a client that has offered some and has no answer yet.
     early_data_left: Option<usize>,
+    /// On a client: the protocol of its early data.
+    early_alpn: Option<Vec<u8>>,
     /// On a server that can send before the client's Finished: what it knows by then.
-    half_rtt: Option<Box<Summary>>,
+    half_rtt: Option<Box<(Summary, Exporter)>>,
     error: Option<Box<Error>>,
 }
 
@@ -158,6 +161,7 @@ impl Connection {
             established: None,
             open_question: None,
             early_data_left: None,
+            early_alpn: None,
             half_rtt: None,
             error: None,
         }
@@ -430,8 +434,12 @@ impl Connection {
         out: &mut [u8],
     ) -> Result<(), Error> {
         self.check_alive()?;
-        let established = self.established.as_ref().ok_or(Misuse::NotConnected)?;
-        established.exporter.export(label, context.unwrap_or_default(), out)
+        let exporter = match (&self.established, &self.half_rtt) {
+            (Some(established), _) => &established.exporter,
+            (None, Some(half_rtt)) => &half_rtt.1,
+            (None, None) => return Err(Misuse::NotConnected.into()),
+        };
+        exporter.export(label, context.unwrap_or_default(), out)
     }
 
     /// How much of the configuration's [`Limits`](crate::Limits) the peer has used so far, even if the connection has failed
@@ -459,12 +467,19 @@ impl Connection {
         self.established.as_ref().map(|established| &established.summary)
     }
 
+    /// Client: the application protocol that early data is in, which is that of the session; `None` if that had none, or if
+    /// no early data can be sent. A server that would choose another one turns it down (RFC 9846 §4.3.10).
+    #[must_use]
+    pub fn early_alpn(&self) -> Option<&[u8]> {
+        self.early_alpn.as_deref()
+    }
+
     /// Server: what was negotiated with a client whose early data was accepted, from that moment on and even if the
     /// connection fails later. [`write`](Self::write) works then, before the handshake is complete; until it is, the client
     /// may be somebody who has recorded it earlier (RFC 9846 §8).
     #[must_use]
     pub fn early_summary(&self) -> Option<&Summary> {
-        self.half_rtt.as_deref()
+        self.half_rtt.as_ref().map(|half_rtt| &half_rtt.0)
     }
 
     /// Takes the connection apart into a half that sends and one that receives, for two threads. They share nothing.
@@ -529,6 +544,7 @@ impl Connection {
             established: Some(parts.established),
             open_question: None,
             early_data_left: None,
+            early_alpn: None,
             half_rtt: None,
             error: None,
         }
@@ -699,9 +715,10 @@ impl Connection {
                 Effect::ReadEarlyKey(suite, secret, max) => {
                     self.inbound.reader.set_early_key(suite, secret, max)?;
                 }
-                Effect::WriteEarlyKey(suite, secret, max) => {
+                Effect::WriteEarlyKey { suite, secret, max, alpn } => {
                     self.writer.set_key(suite, secret)?;
                     self.early_data_left = Some(max);
+                    self.early_alpn = alpn;
                 }
                 Effect::DropWriteKey => self.writer.drop_key(),
                 Effect::EarlyDataAnswer { accepted } => {
@@ -709,7 +726,7 @@ impl Connection {
                     self.inbound.tell(Event::EarlyDataAnswer { accepted });
                 }
                 Effect::EndOfEarlyData => self.early_data_left = None,
-                Effect::HalfRtt(summary) => self.half_rtt = Some(summary),
+                Effect::HalfRtt(half_rtt) => self.half_rtt = Some(half_rtt),
                 Effect::EndOfFlight => {}
                 Effect::SkipEarlyData(max) => {
                     let limits = &self.inbound.budget.limits;
@@ -739,9 +756,9 @@ impl Connection {
                 }
             }
         }
-        // While a signature is awaited, what goes with it in one flight waits too.
+        // While a credential or a signature is awaited, what goes with it in one flight waits too.
         match self.waiting_for() {
-            Some(Waiting::Signature) => Ok(()),
+            Some(Waiting::Credential | Waiting::Signature) => Ok(()),
             _ => self.writer.end_flight(),
         }
     }
@@ -751,6 +768,7 @@ impl OpenQuestion {
     fn new(question: &Question) -> Self {
         match question {
             Question::ClientHello(_) => Self { kind: Waiting::ClientHello, has_default: true },
+            Question::Credential(_) => Self { kind: Waiting::Credential, has_default: true },
             Question::Verdict(_) => Self { kind: Waiting::Verdict, has_default: true },
             Question::Psk(_) => Self { kind: Waiting::Psk, has_default: true },
             Question::EarlyData(_) => Self { kind: Waiting::EarlyData, has_default: true },
@@ -766,6 +784,7 @@ impl OpenQuestion {
             Answer::UseConfig => self.has_default,
             Answer::Refuse(_) => true,
             Answer::Choose(_) => self.kind == Waiting::ClientHello,
+            Answer::Credential(_) => self.kind == Waiting::Credential,
             Answer::Signature(_) => self.kind == Waiting::Signature,
             Answer::Accept => matches!(self.kind, Waiting::Verdict | Waiting::EarlyData),
             Answer::Reject(_) => self.kind == Waiting::Verdict,

@@ -242,8 +242,16 @@ impl Credential {
         })
     }
 
-    /// Whether one of the certificates was issued by, or is, one of these authorities (DER names).
-    pub(crate) fn is_from(&self, authorities: &[Vec<u8>]) -> bool {
+    /// Whether a peer that accepts these types and signature schemes can take this: it says so in its ClientHello
+    /// ([`ClientHelloView`](crate::ClientHelloView)) or request ([`CredentialRequest`](crate::CredentialRequest)).
+    #[must_use]
+    pub fn suits(&self, types: &[CertificateType], schemes: &[SignatureScheme]) -> bool {
+        types.contains(&self.certificate_type()) && self.scheme_for(schemes).is_some()
+    }
+
+    /// Whether one of the certificates was issued by one of these authorities (DER names).
+    #[must_use]
+    pub fn is_from(&self, authorities: &[Vec<u8>]) -> bool {
         self.chain
             .iter()
             .filter_map(|c| verify::issuer(c))

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer};
 
-use crate::codepoints::{Alert, SignatureScheme};
+use crate::codepoints::{Alert, CertificateType, SignatureScheme};
 use crate::config::{ServerConfig, checked_alpn};
 use crate::credential::Credential;
 use crate::error::{CertificateError, Error};
@@ -24,6 +24,8 @@ use crate::verify::Evidence;
 pub enum Question {
     /// Server: which configuration, credential and protocols for this ClientHello? [`Answer::Choose`].
     ClientHello(ClientHelloView),
+    /// Client: what to show to a server that asks who we are? [`Answer::Credential`].
+    Credential(CredentialRequest),
     /// A signature by this credential's key. [`Answer::Signature`].
     Signature(SignatureRequest),
     /// Server: which of the client's identities, in its order, is one of ours? [`Answer::Ticket`],
@@ -42,6 +44,8 @@ pub enum Question {
 pub enum Waiting {
     /// For [`Answer::Choose`].
     ClientHello,
+    /// For [`Answer::Credential`].
+    Credential,
     /// For [`Answer::Signature`].
     Signature,
     /// For [`Answer::Accept`] or [`Answer::Reject`].
@@ -62,6 +66,9 @@ pub enum Answer {
     Refuse(Alert),
     /// To [`Question::ClientHello`].
     Choose(Choice),
+    /// To [`Question::Credential`]: this one, which ends the connection if the server cannot take it
+    /// ([`Credential::suits`]); or none, and the server decides whether it goes on.
+    Credential(Option<Arc<Credential>>),
     /// To [`Question::Signature`]: the signature, as it goes into CertificateVerify.
     Signature(Vec<u8>),
     /// To [`Question::Verdict`]: the peer is who it should be. To [`Question::EarlyData`]: take it.
@@ -109,6 +116,20 @@ impl Choice {
         self.alpn = Some(checked_alpn(protocols)?);
         Ok(self)
     }
+}
+
+/// A server's request for a certificate or raw public key of ours (RFC 9846 §4.4.2).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CredentialRequest {
+    /// What it wants to see.
+    pub certificate_type: CertificateType,
+    /// What it verifies in a CertificateVerify, in its order.
+    pub schemes: Vec<SignatureScheme>,
+    /// What it verifies in certificates, if that is something else.
+    pub certificate_schemes: Option<Vec<SignatureScheme>>,
+    /// The authorities that it knows, as DER names; empty if it does not say. A hint, and no limit.
+    pub authorities: Vec<Vec<u8>>,
 }
 
 /// A signature that somebody else is to make (RFC 9846 §4.5.2).

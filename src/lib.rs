@@ -38,7 +38,9 @@ pub use pki_types;
 pub use self::config::{Ask, ClientAuth, ClientConfig, Padding, ServerConfig, ServerNamePolicy};
 pub use self::connection::{Connection, MAX_RECORD, RECORD_HEADER, RECORD_TRAILER};
 pub use self::credential::Credential;
-pub use self::decision::{Answer, Choice, PeerCertificates, Question, SignatureRequest, Waiting};
+pub use self::decision::{
+    Answer, Choice, CredentialRequest, PeerCertificates, Question, SignatureRequest, Waiting,
+};
 pub use self::error::*;
 pub use self::handshake::{EarlyData, Summary};
 pub use self::inbound::{Event, Read};

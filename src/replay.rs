@@ -24,6 +24,12 @@ pub trait ReplayStore: Send + Sync + fmt::Debug {
     /// moment; in doubt `false`.
     fn is_first(&self, flight: &[u8; 32], now: UnixTime) -> bool;
 
+    /// The window of this store, in seconds: what [`WINDOW_SECONDS`] is for [`ReplayStore::is_first`], and how far the age of
+    /// a ClientHello may be from the server's view.
+    fn window_seconds(&self) -> u64 {
+        WINDOW_SECONDS
+    }
+
     /// Whether other processes ask the same store. If not, early data is accepted only under tickets that no other
     /// process can redeem ([`RedeemedTicket::shared`](crate::RedeemedTicket::shared)).
     fn is_shared(&self) -> bool {
@@ -38,6 +44,7 @@ pub trait ReplayStore: Send + Sync + fmt::Debug {
 pub struct MemoryReplay {
     inner: Mutex<Recorded>,
     capacity: usize,
+    window: u64,
 }
 
 struct Recorded {
@@ -50,29 +57,39 @@ struct Recorded {
 }
 
 impl MemoryReplay {
-    /// Starts at `now`, for at most `capacity` flights in a window; each takes about 100 bytes.
+    /// Starts at `now`, for at most `capacity` flights in a window of [`WINDOW_SECONDS`]; each takes about 100 bytes.
     #[must_use]
     pub fn new(capacity: usize, now: UnixTime) -> Self {
         let now = now.as_secs();
         let recorded =
             Recorded { seen: HashSet::new(), order: VecDeque::new(), started: now, latest: now };
-        Self { inner: Mutex::new(recorded), capacity }
+        Self { inner: Mutex::new(recorded), capacity, window: WINDOW_SECONDS }
+    }
+
+    /// Accepts ages that are further off than [`WINDOW_SECONDS`], or less far. Everything is remembered for longer then, and
+    /// nothing is accepted for longer after the start.
+    #[must_use]
+    pub fn with_window(mut self, seconds: u32) -> Self {
+        self.window = seconds.into();
+        self
+    }
+
+    /// A flight is remembered as long as its age could still be within the window: to either side, once more for a clock
+    /// that was ahead and is set back by as much as is borne with, and a second for rounding.
+    fn remember_seconds(&self) -> u64 {
+        3 * self.window + 1
     }
 }
-
-/// A flight is remembered as long as its age could still be within the window: to either side, once more for a clock that
-/// was ahead and is set back by as much as is borne with, and a second for rounding.
-const REMEMBER_SECONDS: u64 = 3 * WINDOW_SECONDS + 1;
 
 impl ReplayStore for MemoryReplay {
     fn is_first(&self, flight: &[u8; 32], now: UnixTime) -> bool {
         let mut recorded = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let now = now.as_secs();
-        if now.saturating_add(WINDOW_SECONDS) < recorded.latest {
+        if now.saturating_add(self.window) < recorded.latest {
             return false; // The clock was set back: what is remembered and what is fresh no longer agree.
         }
         recorded.latest = recorded.latest.max(now);
-        let oldest = recorded.latest.saturating_sub(REMEMBER_SECONDS);
+        let oldest = recorded.latest.saturating_sub(self.remember_seconds());
         while let Some((second, old)) = recorded.order.front().copied()
             && second < oldest
         {
@@ -80,7 +97,7 @@ impl ReplayStore for MemoryReplay {
             recorded.seen.remove(&old);
         }
         // RFC 9846 §8.2: no part of the window may reach back before the start.
-        let warm = now >= recorded.started.saturating_add(REMEMBER_SECONDS);
+        let warm = now >= recorded.started.saturating_add(self.remember_seconds());
         let room = recorded.order.len() < self.capacity;
         if !warm || !room || !recorded.seen.insert(*flight) {
             return false;
@@ -88,6 +105,10 @@ impl ReplayStore for MemoryReplay {
         let second = recorded.latest;
         recorded.order.push_back((second, *flight));
         true
+    }
+
+    fn window_seconds(&self) -> u64 {
+        self.window
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct ServerSession {
     pub(crate) max_early_data: u32,
     /// Under what it was issued: trust, client authentication, name, protocol (RFC 9846 §4.7.1 leaves it to us).
     pub(crate) policy: [u8; 32],
+    /// The application protocol, which early data is for (RFC 9846 §4.3.10).
+    pub(crate) alpn: Option<Vec<u8>>,
     /// When the client last proved who it is with its key, in seconds since 1970: resumption does not renew that.
     pub(crate) authenticated: u64,
     pub(crate) client: PeerIdentity,
@@ -38,7 +40,7 @@ pub(crate) struct ServerSession {
     pub(crate) chain_expiry: u64,
 }
 
-const STATE_VERSION: u8 = 2;
+const STATE_VERSION: u8 = 3;
 
 impl ServerSession {
     pub(crate) fn to_bytes(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
@@ -51,6 +53,8 @@ impl ServerSession {
         w.u32(self.lifetime);
         w.u32(self.max_early_data);
         w.raw(&self.policy);
+        // A protocol's name is never empty.
+        w.vec8(|w| w.raw(self.alpn.as_deref().unwrap_or_default()));
         w.u64(self.authenticated);
         w.u64(self.chain_expiry);
         self.client.write(&mut w);
@@ -71,6 +75,7 @@ impl ServerSession {
             lifetime: r.u32().ok()?,
             max_early_data: r.u32().ok()?,
             policy: *r.array().ok()?,
+            alpn: Some(r.vec8().ok()?.to_vec()).filter(|name| !name.is_empty()),
             authenticated: r.u64().ok()?,
             chain_expiry: r.u64().ok()?,
             client: PeerIdentity::read(&mut r).ok()?,

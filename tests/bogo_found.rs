@@ -7,10 +7,12 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sealwire::codepoints::{Alert, HandshakeType};
+use sealwire::codepoints::{Alert, HandshakeType, NamedGroup};
 use sealwire::crypto::deterministic::MessageHook;
-use sealwire::{CookieKey, Error, FixedOutput, Limit, MemorySessions, TicketKeys};
-use support::{Calls, Role, configs, now};
+use sealwire::{
+    CookieKey, Error, FixedOutput, Limit, MemorySessions, ServerConfig, TicketKeys, Verifier,
+};
+use support::{Calls, Kind, Role, configs, now, pki};
 
 /// RFC 9846 Appendix E.4: change_cipher_spec goes before whatever the client encrypts first, an alert too.
 #[test]
@@ -215,4 +217,104 @@ fn early_data_is_skipped_by_a_stateless_server() {
         pair.chat();
         assert!(pair.server.conn.summary().unwrap().retried);
     });
+}
+
+/// RFC 9846 §6: what is shown as a certificate and is none does not parse.
+#[test]
+fn a_leaf_that_is_no_certificate_is_a_decode_error() {
+    Calls::each(|calls| {
+        let (client, server) = configs(108);
+        let hook = MessageHook(Arc::new(|kind, message| {
+            if kind == HandshakeType::certificate {
+                // Header, context, two lengths; and then the leaf.
+                message[4 + 1 + 3 + 3] ^= 1;
+            }
+        }));
+        let pair = calls.pair(client, server.with_message_hook(hook));
+        let pair = pair.refuse(Role::Client, Alert::decode_error);
+        assert!(matches!(pair.client.error, Some(Error::Decode("Certificate.cert_data"))));
+    });
+}
+
+/// RFC 9846 §4.5.3: a Finished of another length is one whose contents are incorrect.
+#[test]
+fn a_finished_of_another_length_is_a_decrypt_error() {
+    for longer in [false, true] {
+        let (client, server) = configs(109);
+        let hook = MessageHook(Arc::new(move |kind, message| {
+            if kind == HandshakeType::finished {
+                match longer {
+                    true => message.push(0),
+                    false => drop(message.pop()),
+                }
+                message[3] = u8::try_from(message.len() - 4).unwrap();
+            }
+        }));
+        let pair = Calls::PLAIN.pair(client, server.with_message_hook(hook));
+        pair.refuse(Role::Client, Alert::decrypt_error);
+    }
+}
+
+/// A server whose order of groups counts more than a round trip, if it is told so.
+#[test]
+fn a_strict_order_of_groups_is_worth_a_retry() {
+    let groups = [NamedGroup::x25519, NamedGroup::secp256r1];
+    for strict in [false, true] {
+        Calls::each(|calls| {
+            let (client, server) = configs(110);
+            let client = client.with_groups(&groups).unwrap();
+            let client = client.with_key_shares(&groups[1..]).unwrap();
+            let server = server.with_groups(&groups).unwrap().with_strict_group_order(strict);
+            let mut pair = calls.pair(client, server).connect();
+            pair.chat();
+            let summary = pair.client.conn.summary().unwrap();
+            assert_eq!(summary.retried, strict);
+            assert_eq!(summary.group, Some(groups[usize::from(!strict)]));
+        });
+    }
+}
+
+/// RFC 9846 Appendix E.4: a server may send change_cipher_spec to a client that did not ask for it.
+#[test]
+fn change_cipher_spec_for_middleboxes_before_the_server() {
+    for (always, retry) in [(false, false), (true, false), (true, true)] {
+        let (client, server) = configs(111);
+        let client = client.with_middlebox_compatibility(false);
+        let client = if retry { client.with_key_shares(&[]).unwrap() } else { client };
+        let server = server.with_middlebox_compatibility(always);
+        let pair = Calls::PLAIN.pair(client, server).connect();
+        let kinds: Vec<u8> = pair.server.records(0).iter().map(|record| record[0]).collect();
+        assert_eq!(kinds.get(1) == Some(&20), always);
+        assert_eq!(kinds.iter().filter(|kind| **kind == 20).count(), usize::from(always));
+    }
+}
+
+/// RFC 7250 §4.2: a list of types is answered also in a handshake that shows no certificate.
+#[test]
+fn a_resumption_answers_the_list_of_certificate_types() {
+    let (client, server) = configs(112);
+    let identity = pki().server(Kind::P256);
+    let verifier = Verifier::raw_public_keys([identity.spki()]).unwrap();
+    let sessions = Arc::new(MemorySessions::default());
+    let client = sealwire::ClientConfig::new(client.provider().clone(), verifier).unwrap();
+    let client = client.with_sessions(sessions);
+    let provider = server.provider().clone();
+    let keys = Arc::new(TicketKeys::new(&provider, now()).unwrap());
+    for resumed in [false, true] {
+        let answered = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&answered);
+        let hook = MessageHook(Arc::new(move |kind, message| {
+            // server_certificate_type, one byte: RawPublicKey.
+            let answer = [0, 20, 0, 1, 2];
+            if kind == HandshakeType::encrypted_extensions {
+                seen.store(message.windows(5).any(|bytes| bytes == answer), Ordering::Relaxed);
+            }
+        }));
+        let server = ServerConfig::new(provider.clone(), vec![identity.raw(&provider)]).unwrap();
+        let server = server.with_tickets(keys.clone()).with_message_hook(hook);
+        let mut pair = Calls::PLAIN.pair(client.clone(), server).connect();
+        pair.chat();
+        assert_eq!(pair.server.conn.summary().unwrap().resumed, resumed);
+        assert!(answered.load(Ordering::Relaxed));
+    }
 }

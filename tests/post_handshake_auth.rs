@@ -95,8 +95,10 @@ fn somebody_else_signs_and_somebody_else_judges() {
         let client = client.with_credentials(vec![Arc::new(external)]);
         // The judge asks about the client; the server's own chain is judged by the configuration.
         let server = server.with_ask(Ask { verdict: true, ..Ask::default() });
+        let client = client.with_ask(Ask { credential: true, ..Ask::default() });
         let mut pair = calls.pair(client, server);
         pair.answerer = Box::new(move |_, question| match question {
+            Question::Credential(_) => Some(Answer::UseConfig),
             Question::Signature(request) => {
                 let signature = signer.sign(request.scheme, &request.message, &*rng).unwrap();
                 Some(Answer::Signature(signature))

@@ -4,6 +4,8 @@
 
 #[path = "sessions/bounds.rs"]
 mod bounds;
+#[path = "sessions/choices.rs"]
+mod choices;
 #[path = "sessions/early.rs"]
 mod early;
 #[path = "sessions/external.rs"]

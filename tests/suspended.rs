@@ -17,14 +17,21 @@ use sealwire::{
 };
 use support::{Calls, Identity, Kind, Pair, Role, configs_with, now, pki, seeded};
 
-const ALL: Ask =
-    Ask { client_hello: true, signature: true, verdict: true, psk: false, early_data: false };
+const ALL: Ask = Ask {
+    client_hello: true,
+    credential: true,
+    signature: true,
+    verdict: true,
+    psk: false,
+    early_data: false,
+};
 
 /// Which side is asked what, in order, in a mutually authenticated handshake.
-const QUESTIONS: [(Role, Waiting); 5] = [
+const QUESTIONS: [(Role, Waiting); 6] = [
     (Role::Server, Waiting::ClientHello),
     (Role::Server, Waiting::Signature),
     (Role::Client, Waiting::Verdict),
+    (Role::Client, Waiting::Credential),
     (Role::Client, Waiting::Signature),
     (Role::Server, Waiting::Verdict),
 ];
@@ -41,6 +48,7 @@ fn mutual(seed: u64, ask: Ask) -> (ClientConfig, ServerConfig) {
 fn waiting(question: &Question) -> Waiting {
     match question {
         Question::ClientHello(_) => Waiting::ClientHello,
+        Question::Credential(_) => Waiting::Credential,
         Question::Signature(_) => Waiting::Signature,
         Question::Verdict(_) => Waiting::Verdict,
         other => panic!("{other:?}"),
@@ -51,6 +59,12 @@ fn waiting(question: &Question) -> Waiting {
 fn spelt_out(role: Role, question: &Question) -> Answer {
     match question {
         Question::ClientHello(_) => Answer::Choose(Choice::default()),
+        Question::Credential(request) => {
+            let credential = pki().client(Kind::Ed25519).credential(&seeded(99));
+            assert!(credential.suits(&[request.certificate_type], &request.schemes));
+            assert!(credential.is_from(&[]) || !request.authorities.is_empty());
+            Answer::Credential(Some(credential))
+        }
         Question::Signature(request) => {
             let identity = match role {
                 Role::Client => pki().client(Kind::Ed25519),
@@ -268,7 +282,7 @@ fn every_question_can_be_refused() {
 
 #[test]
 fn a_verdict_can_reject() {
-    for (role, at) in [(Role::Client, 2), (Role::Server, 4)] {
+    for (role, at) in [(Role::Client, 2), (Role::Server, 5)] {
         Calls::each(|calls| {
             let (client, server) = mutual(6, ALL);
             let mut pair = parking(calls, client, server);

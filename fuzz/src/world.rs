@@ -126,7 +126,7 @@ fn cached(options: Options) -> &'static (ClientConfig, ServerConfig) {
 
 fn ask(options: Options) -> Ask {
     let on = options.has(Options::ASK);
-    Ask { client_hello: on, signature: on, verdict: on, psk: on, early_data: on }
+    Ask { client_hello: on, credential: on, signature: on, verdict: on, psk: on, early_data: on }
 }
 
 fn external() -> Vec<Arc<ExternalPsk>> {

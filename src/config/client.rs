@@ -9,7 +9,7 @@ use super::{
     common_setters,
 };
 use crate::codec::Writer;
-use crate::codepoints::{CipherSuiteId, NamedGroup, SignatureScheme};
+use crate::codepoints::{CertificateType, CipherSuiteId, NamedGroup, SignatureScheme};
 use crate::compress::CertificateCompression;
 use crate::credential::Credential;
 use crate::crypto::Provider;
@@ -38,6 +38,7 @@ pub struct ClientConfig {
     pub(crate) early_data: bool,
     pub(crate) ticket_request: Option<(u8, u8)>,
     pub(crate) post_handshake_auth: bool,
+    pub(crate) certificate_types: Option<Vec<CertificateType>>,
 }
 
 impl ClientConfig {
@@ -65,6 +66,7 @@ impl ClientConfig {
             early_data: false,
             ticket_request: None,
             post_handshake_auth: false,
+            certificate_types: None,
         })
     }
 
@@ -103,6 +105,14 @@ impl ClientConfig {
         credentials: impl Into<Shared<Vec<Arc<Credential>>>>,
     ) -> Self {
         self.credentials = credentials.into();
+        self
+    }
+
+    /// What the client can show, most preferred first (RFC 7250 §4.1), if that is something else than the types of its
+    /// credentials: because an application that is asked for one ([`Ask::credential`]) has others.
+    #[must_use]
+    pub fn with_certificate_types(mut self, types: &[CertificateType]) -> Self {
+        self.certificate_types = Some(types.to_vec());
         self
     }
 

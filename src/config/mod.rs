@@ -26,6 +26,8 @@ use crate::verify::Verifier;
 pub struct Ask {
     /// Server: which configuration, credential or protocols for this ClientHello.
     pub client_hello: bool,
+    /// Client: what to show to a server that asks who we are.
+    pub credential: bool,
     /// Each of our signatures. One by a [`Credential::external`](crate::Credential::external) is asked
     /// for in any case.
     pub signature: bool,

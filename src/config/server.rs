@@ -36,6 +36,9 @@ pub struct ServerConfig {
     pub(crate) ticket_count: u8,
     pub(crate) ticket_lifetime: u32,
     pub(crate) early_data: Option<(Arc<dyn ReplayStore>, u32)>,
+    pub(crate) tickets_for_any_protocol: bool,
+    pub(crate) strict_groups: bool,
+    pub(crate) middlebox_compatibility: bool,
 }
 
 /// What a server does with the name that a client asks for (RFC 6066 §3).
@@ -77,6 +80,9 @@ impl ServerConfig {
             ticket_count: 2,
             ticket_lifetime: 24 * 3600,
             early_data: None,
+            tickets_for_any_protocol: false,
+            strict_groups: false,
+            middlebox_compatibility: false,
         })
     }
 
@@ -89,6 +95,28 @@ impl ServerConfig {
     pub fn with_groups(mut self, groups: &[NamedGroup]) -> Result<Self, Error> {
         self.common.groups = checked_groups(&self.common.provider, groups)?;
         Ok(self)
+    }
+
+    /// Whether to insist on the first of our groups that the client has, too, even if it sent a share for another and none
+    /// for that, which costs a round trip (RFC 9846 §4.3.8; default no). A post-quantum group is insisted on in any case,
+    /// if both have one.
+    #[must_use]
+    pub fn with_strict_group_order(mut self, strict: bool) -> Self {
+        self.strict_groups = strict;
+        self
+    }
+
+    /// Whether to send change_cipher_spec also to clients that did not ask for it (RFC 9846 Appendix E.4; default no), for
+    /// middleboxes before the server.
+    #[must_use]
+    pub fn with_middlebox_compatibility(mut self, always: bool) -> Self {
+        self.middlebox_compatibility = always;
+        self
+    }
+
+    /// Whether change_cipher_spec follows the server's first message (RFC 9846 Appendix E.4).
+    pub(crate) fn sends_change_cipher_spec(&self, legacy_session_id: &[u8]) -> bool {
+        self.middlebox_compatibility || !legacy_session_id.is_empty()
     }
 
     /// Whether clients authenticate.
@@ -150,6 +178,14 @@ impl ServerConfig {
         Ok(self)
     }
 
+    /// Whether a ticket is good also where another application protocol is chosen than that for which it was issued (default
+    /// no). RFC 7301 §3.2 allows it; early data is bound to its protocol in any case (RFC 9846 §4.3.10).
+    #[must_use]
+    pub fn with_tickets_for_any_protocol(mut self, any: bool) -> Self {
+        self.tickets_for_any_protocol = any;
+        self
+    }
+
     /// Takes up to `max_bytes` of early data from clients that resume, each first flight once as far as `replay`
     /// guarantees (RFC 9846 §8). Without this there is no early data.
     #[must_use]
@@ -186,6 +222,7 @@ impl ServerConfig {
         }
         w.u8(self.common.ask.verdict.into());
         w.vec16(|w| w.raw(&server_name.unwrap_or_default().to_ascii_lowercase()));
+        let alpn = alpn.filter(|_| !self.tickets_for_any_protocol);
         w.vec8(|w| w.raw(alpn.unwrap_or_default()));
         provider.fingerprint(&w.finish().unwrap_or_default())
     }

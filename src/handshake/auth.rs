@@ -13,7 +13,7 @@ use crate::config::{Common, ServerConfig};
 use crate::credential::{Credential, Key};
 use crate::crypto::HashValue;
 use crate::decision::{Answer, PeerCertificates, Question, SignatureRequest};
-use crate::error::{CertificateError, Error, Misuse, Violation};
+use crate::error::{CertificateError, CertificateReason, Error, Misuse, Violation};
 use crate::key_schedule::finished_mac;
 use crate::limits::Budget;
 use crate::message::{
@@ -156,17 +156,27 @@ pub(crate) fn judge(
 }
 
 /// The peer's key, once it is known that it may sign at all.
-pub(crate) fn peer_key(peer: &PeerCertificates) -> Result<Vec<u8>, CertificateError> {
+pub(crate) fn peer_key(peer: &PeerCertificates) -> Result<Vec<u8>, Error> {
     if let Some(key) = &peer.raw_public_key {
-        verify::check_raw_public_key(key)?;
+        verify::check_raw_public_key(key).map_err(or_undecodable)?;
         return Ok(key.to_vec());
     }
     match peer.chain.first() {
         Some(leaf) => {
-            verify::leaf_may_sign(leaf)?;
-            verify::subject_public_key_info(leaf).map(<[u8]>::to_vec)
+            verify::leaf_may_sign(leaf).map_err(or_undecodable)?;
+            let spki = verify::subject_public_key_info(leaf).map_err(or_undecodable)?;
+            Ok(spki.to_vec())
         }
         None => Ok(Vec::new()),
+    }
+}
+
+/// RFC 9846 §6: what is shown, but is nothing of the negotiated type, does not parse. (Certificates that stand behind it are
+/// no matter of the protocol: a verifier that needs one of them calls it corrupt.)
+fn or_undecodable(error: CertificateError) -> Error {
+    match error.reason {
+        CertificateReason::Malformed { .. } => Error::Decode("Certificate.cert_data"),
+        _ => Error::Certificate(error),
     }
 }
 
@@ -196,10 +206,7 @@ pub(crate) fn check_finished(
     message: &Finished<'_>,
 ) -> Result<(), Error> {
     let expected = finished_mac(transcript.algorithm(), traffic_secret, &transcript.current());
-    // RFC 9846 §4.5.3: verify_data is as long as the hash, so that another length does not parse.
-    if message.verify_data.len() != expected.expose().len() {
-        return Err(Error::Decode("Finished"));
-    }
+    // RFC 9846 §4.5.3: incorrect contents are decrypt_error, those of another length than the hash's too.
     let genuine = constant_time_eq(expected.expose(), message.verify_data);
     ensure(genuine, Violation::BadFinished)
 }

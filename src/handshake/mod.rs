@@ -62,8 +62,8 @@ pub(crate) enum Effect {
     ReadKey(&'static CipherSuite, Secret),
     /// From here on receive up to so many bytes of early data under this traffic secret.
     ReadEarlyKey(&'static CipherSuite, Secret, usize),
-    /// From here on up to so many bytes of early data can be sent, under this traffic secret.
-    WriteEarlyKey(&'static CipherSuite, Secret, usize),
+    /// From here on up to `max` bytes of early data can be sent, in this protocol and under this traffic secret.
+    WriteEarlyKey { suite: &'static CipherSuite, secret: Secret, max: usize, alpn: Option<Vec<u8>> },
     /// Send in clear again: the server wants another ClientHello.
     DropWriteKey,
     /// The server has answered the offer of early data.
@@ -71,7 +71,7 @@ pub(crate) enum Effect {
     /// No more early data can be sent.
     EndOfEarlyData,
     /// Data can be sent although the handshake is not complete: the client is known by its pre-shared key.
-    HalfRtt(Box<Summary>),
+    HalfRtt(Box<(Summary, Exporter)>),
     /// Drop the early data that follows the ClientHello, at least so many bytes of it.
     SkipEarlyData(usize),
     /// The peer's flight ends here: nothing may be left of its record.
@@ -183,6 +183,9 @@ pub struct Summary {
     pub early_data: EarlyData,
     /// Whether it took a HelloRetryRequest, and so a round trip more.
     pub retried: bool,
+    /// On a server that resumed: by how many milliseconds the ticket is older, as the client says, than it is by our clock.
+    /// Clocks that run apart show here, and delays, and replays of an old ClientHello (RFC 9846 §8.3).
+    pub ticket_age_skew: Option<i64>,
     /// What the peer is.
     pub(crate) peer_purpose: Purpose,
 }
@@ -291,6 +294,7 @@ impl Summary {
             external_psk: None,
             early_data: EarlyData::NotOffered,
             retried,
+            ticket_age_skew: None,
             peer_purpose,
         }
     }

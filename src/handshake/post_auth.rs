@@ -2,7 +2,7 @@
 //! Certificate, CertificateVerify and Finished in one piece.
 //!
 //! ```text
-//!   client   CertificateRequest ──► Certificate, [WAIT_SIGNATURE], CertificateVerify, Finished
+//!   client   CertificateRequest ──► [WAIT_CREDENTIAL], Certificate, [WAIT_SIGNATURE], CertificateVerify, Finished
 //!
 //!   server   CertificateRequest is out (several may be)
 //!               │ Certificate ───────── empty ────────────────┐
@@ -19,9 +19,10 @@ use crate::config::{ClientAuth, ClientConfig, Common, ServerConfig};
 use crate::decision::{Answer, PeerCertificates, Question};
 use crate::error::{Error, Misuse, Violation};
 use crate::handshake::auth::{
-    Along, PendingSignature, Side, Wishes, certificate_request, check_finished, choose_credential,
-    judge, on_certificate, on_certificate_verify, peer_key, send_certificate, send_finished,
+    PendingSignature, Side, certificate_request, check_finished, judge, on_certificate,
+    on_certificate_verify, peer_key, send_finished,
 };
+use crate::handshake::client::request::Request;
 use crate::handshake::compression::decompress;
 use crate::handshake::{Effect, Effects, Summary};
 use crate::message::{Certificate, CertificateRequest, Message};
@@ -90,7 +91,7 @@ impl PostAuth {
         fx: &mut Effects<'_>,
     ) -> Result<(), Error> {
         match self {
-            Self::Client(answering) => answering.on_signature(answer, client_secret, summary, fx),
+            Self::Client(answering) => answering.on_answer(answer, client_secret, summary, fx),
             Self::Server(asking) => asking.on_verdict(answer, fx),
         }
     }
@@ -103,8 +104,15 @@ pub(crate) struct Answering {
     kind: CertificateType,
     /// ClientHello to client Finished.
     transcript: Transcript,
+    pending: Option<Pending>,
+}
+
+/// What the application was asked, with the transcript so far.
+enum Pending {
+    /// Which certificate it is to be.
+    Credential(Transcript, Request),
     /// Certificate is on its way; the signature is not there yet.
-    pending: Option<(Transcript, PendingSignature)>,
+    Signature(Transcript, PendingSignature),
 }
 
 impl Answering {
@@ -123,51 +131,51 @@ impl Answering {
         summary: &mut Summary,
         fx: &mut Effects<'_>,
     ) -> Result<(), Error> {
-        let config = self.config.clone();
-        let common = &config.common;
-        let wishes = Wishes {
-            types: vec![self.kind],
-            schemes: request.schemes.iter().map(SignatureScheme).collect(),
-            certificate_schemes: request
-                .certificate_schemes
-                .map(|list| list.iter().map(SignatureScheme).collect()),
-            authorities: request.authorities.iter().map(|name| name.to_vec()).collect(),
-            name: None,
-        };
-        let (credentials, _) = config.credentials.current();
-        let choice = choose_credential(common, &credentials, &wishes);
-
         let mut transcript = self.transcript.fork();
         transcript.add(request.raw);
-        let credential = choice.as_ref().map(|(credential, ..)| &**credential);
-        let along = Along::of_request(request);
-        send_certificate(common, &mut transcript, request.context, credential, &along, fx)?;
-        let Some((credential, scheme, _)) = choice else {
-            return send_finished(common, &mut transcript, client_secret, fx);
-        };
-        let signature = PendingSignature::new(Side::Client, credential, scheme, &transcript);
-        let ask = signature.must_ask(common);
+        let request = Request::new(request, self.kind);
+        let ask = self.config.common.ask.credential;
         if ask {
-            signature.ask(fx);
+            fx.push(Effect::Ask(request.question()));
         }
-        self.pending = Some((transcript, signature));
+        self.pending = Some(Pending::Credential(transcript, request));
         match ask {
             true => Ok(()),
-            false => self.on_signature(Answer::UseConfig, client_secret, summary, fx),
+            false => self.on_answer(Answer::UseConfig, client_secret, summary, fx),
         }
     }
 
-    fn on_signature(
+    fn on_answer(
         &mut self,
         answer: Answer,
         client_secret: &Secret,
         summary: &mut Summary,
         fx: &mut Effects<'_>,
     ) -> Result<(), Error> {
-        let (mut transcript, signature) = self.pending.take().ok_or(Misuse::UnexpectedAnswer)?;
-        let common = &self.config.common;
-        signature.finish(common, &mut transcript, summary, answer, fx)?;
-        send_finished(common, &mut transcript, client_secret, fx)
+        let config = self.config.clone();
+        let common = &config.common;
+        match self.pending.take().ok_or(Misuse::UnexpectedAnswer)? {
+            Pending::Credential(mut transcript, request) => {
+                let (own, _) = config.credentials.current();
+                let signature = request.answer(common, &own, &mut transcript, answer, fx)?;
+                let Some(signature) = signature else {
+                    return send_finished(common, &mut transcript, client_secret, fx);
+                };
+                let ask = signature.must_ask(common);
+                if ask {
+                    signature.ask(fx);
+                }
+                self.pending = Some(Pending::Signature(transcript, signature));
+                match ask {
+                    true => Ok(()),
+                    false => self.on_answer(Answer::UseConfig, client_secret, summary, fx),
+                }
+            }
+            Pending::Signature(mut transcript, signature) => {
+                signature.finish(common, &mut transcript, summary, answer, fx)?;
+                send_finished(common, &mut transcript, client_secret, fx)
+            }
+        }
     }
 }
 

@@ -38,6 +38,7 @@ pub(crate) struct TicketIssuer {
     pub(crate) suite: &'static CipherSuite,
     pub(crate) resumption: ResumptionSecret,
     pub(crate) policy: [u8; 32],
+    pub(crate) alpn: Option<Vec<u8>>,
     pub(crate) client: PeerIdentity,
     /// When the client last signed, in seconds since 1970.
     pub(crate) authenticated: u64,
@@ -73,6 +74,7 @@ impl TicketIssuer {
             lifetime,
             max_early_data,
             policy: self.policy,
+            alpn: self.alpn.clone(),
             authenticated: self.authenticated,
             client: self.client.clone(),
             chain_expiry,

@@ -7,7 +7,7 @@ use pki_types::ServerName;
 
 use super::{ClientHello, HEADER, Message};
 use crate::codepoints::{
-    CipherSuiteId, ExtensionType, NamedGroup, ProtocolVersion, SignatureScheme,
+    CertificateType, CipherSuiteId, ExtensionType, NamedGroup, ProtocolVersion, SignatureScheme,
 };
 use crate::error::Error;
 
@@ -111,6 +111,19 @@ impl ClientHelloView {
     #[must_use]
     pub fn alpn(&self) -> Vec<Vec<u8>> {
         self.with(|hello| hello.alpn.unwrap_or_default().iter().map(|name| name.to_vec()).collect())
+    }
+
+    /// What the client accepts of a server, most preferred first: certificates, unless it says otherwise (RFC 7250 §4.1).
+    #[must_use]
+    pub fn server_certificate_types(&self) -> Vec<CertificateType> {
+        let types = self.hello().ok().and_then(|hello| hello.server_certificate_types);
+        types.unwrap_or_else(|| vec![CertificateType::X509])
+    }
+
+    /// The authorities that the client knows, as DER names; empty if it does not say (RFC 9846 §4.3.4).
+    #[must_use]
+    pub fn authorities(&self) -> Vec<Vec<u8>> {
+        self.with(|hello| hello.authorities.iter().map(|name| name.to_vec()).collect())
     }
 
     /// Every extension, type and body, in the client's order.

@@ -280,6 +280,7 @@ impl Tickets {
                     suite,
                     resumption,
                     policy,
+                    alpn: summary.alpn.clone(),
                     client: summary.peer(),
                     authenticated,
                     next,
@@ -343,6 +344,7 @@ fn write_summary(w: &mut Writer, summary: &Summary) {
         EarlyData::Rejected => 2,
     });
     w.u8(summary.retried.into());
+    write_option(w, summary.ticket_age_skew, |w, skew| w.u64(skew.cast_unsigned()));
 }
 
 fn read_summary(
@@ -382,6 +384,7 @@ fn read_summary(
             _ => return Err(r.malformed()),
         },
         retried: read_bool(r)?,
+        ticket_age_skew: read_option(r, |r| Ok(r.u64()?.cast_signed()))?,
         peer_purpose,
     })
 }

@@ -5,28 +5,37 @@ use std::sync::Arc;
 use sealwire::codepoints::Alert;
 use sealwire::pki_types::UnixTime;
 use sealwire::{
-    Answer, Choice, ClientHelloView, FixedOutput, PeerCertificates, Purpose, Question, ReplayStore,
-    Tickets,
+    Answer, Choice, ClientHelloView, CredentialRequest, FixedOutput, PeerCertificates, Purpose,
+    Question, ReplayStore, Tickets,
 };
 
+use crate::credential::{Misfit, Owned, choose};
 use crate::exchange::Exchange;
 use crate::expectation::{expect, missing};
 use crate::failure::Failure;
-use crate::setup::{expected_chain, prefixed};
+use crate::setup::{expected_chain, names, prefixed};
 
 impl Exchange<'_> {
     pub(crate) fn answer(&mut self, now: UnixTime) -> Result<(), Failure> {
         let answer = match self.question.take() {
             Some(Question::ClientHello(hello)) => self.choose(&hello)?,
             Some(Question::Verdict(peer)) => self.judge(&peer, now)?,
+            Some(Question::Credential(request)) => self.show(&request)?,
             Some(Question::Signature(request)) => {
-                let key = self.setup.key.as_ref().ok_or_else(|| missing("the key"))?;
+                let signs = |owned: &&Owned| {
+                    [&owned.credential, &owned.unstapled]
+                        .iter()
+                        .any(|one| Arc::ptr_eq(one, &request.credential))
+                };
+                let owned = self.setup.credentials.iter().find(signs);
+                let key = owned.and_then(|owned| owned.key.as_ref());
+                let key = key.ok_or_else(|| missing("the key"))?;
                 let rng = &*self.setup.provider.rng;
                 let signature = key.sign(request.scheme, &request.message, rng);
                 Answer::Signature(signature.map_err(|e| Failure::Tls(e.into()))?)
             }
             // The stores are asked in place of the library, except for keys, whose wire names it makes.
-            Some(Question::Psk(_)) if !self.flags.psks.is_empty() => Answer::UseConfig,
+            Some(Question::Psk(_)) if self.flags.has_psks() => Answer::UseConfig,
             Some(Question::Psk(identities)) => {
                 let redeem = |ticket: &Vec<u8>| self.setup.tickets.redeem(ticket, now);
                 let opened = identities.iter().map(redeem).enumerate();
@@ -77,16 +86,63 @@ impl Exchange<'_> {
             self.refused_by = Some("OCSP callback");
             return Ok(Answer::Refuse(Alert::internal_error));
         }
-        let staple = !flags.decline_ocsp_callback;
-        let credential = if staple { &self.setup.credential } else { &self.setup.unstapled };
-        // A credential that was chosen in sight of the client's name acknowledges it (RFC 6066 §3).
-        let acknowledge = hello.server_name().is_some() && !flags.no_server_name_ack;
-        if let Some(credential) = credential
-            && (flags.use_ocsp_callback || acknowledge)
-        {
-            choice = choice.with_credential(credential.clone());
+        if !flags.curves_flags.is_empty() {
+            choice = choice.with_config(self.setup.with_equal_groups(flags, &hello.groups())?);
+        }
+        let (types, schemes) = (hello.server_certificate_types(), hello.schemes());
+        let found = choose(&self.setup.credentials, &types, &schemes, &hello.authorities());
+        match found {
+            Err(Misfit::Issuer) => {
+                self.refused_by = Some("no matching issuer");
+                return Ok(Answer::Refuse(Alert::handshake_failure));
+            }
+            // The library says which it is that does not fit.
+            Err(Misfit::Type | Misfit::Scheme) => {}
+            Ok(owned) => {
+                self.selected = Some(owned.index);
+                let staple = !flags.decline_ocsp_callback;
+                let credential = if staple { &owned.credential } else { &owned.unstapled };
+                // A credential that was chosen in sight of the client's name acknowledges it (RFC 6066 §3).
+                let acknowledge = hello.server_name().is_some() && !flags.no_server_name_ack;
+                let several = self.setup.credentials.len() > 1;
+                if flags.use_ocsp_callback || acknowledge || several {
+                    choice = choice.with_credential(credential.clone());
+                }
+            }
         }
         Ok(Answer::Choose(choice))
+    }
+
+    /// A client's credential, and what a test expects of the CertificateRequest.
+    fn show(&mut self, request: &CredentialRequest) -> Result<Answer, Failure> {
+        let flags = self.flags;
+        if !flags.expect_peer_verify_pref.is_empty() {
+            let schemes: Vec<u16> = request.schemes.iter().map(|scheme| scheme.0).collect();
+            expect("peer's verify preferences", &schemes, &flags.expect_peer_verify_pref)?;
+        }
+        if let Some(list) = &flags.expect_client_ca_list {
+            expect("authorities", &request.authorities, &names(list)?)?;
+        }
+        let all = &self.setup.credentials;
+        let types = [request.certificate_type];
+        match choose(all, &types, &request.schemes, &request.authorities) {
+            Ok(owned) => {
+                self.selected = Some(owned.index);
+                Ok(Answer::Credential(Some(owned.credential.clone())))
+            }
+            Err(Misfit::Issuer) => {
+                self.refused_by = Some("no matching issuer");
+                Ok(Answer::Refuse(Alert::handshake_failure))
+            }
+            Err(Misfit::Type) if !all.is_empty() => {
+                self.refused_by = Some("no credential of this type");
+                Ok(Answer::Refuse(Alert::handshake_failure))
+            }
+            // Who has a credential means to show it: with the wrong one the library ends the connection.
+            Err(Misfit::Type | Misfit::Scheme) => {
+                Ok(Answer::Credential(all.first().map(|owned| owned.credential.clone())))
+            }
+        }
     }
 
     /// The verdict on the peer's certificates.
@@ -100,7 +156,9 @@ impl Exchange<'_> {
             expect("OCSP response", &peer.ocsp, &flags.expect_ocsp_response)?;
         }
         self.accepted = Some(!flags.verify_fail);
-        let judged = flags.verify_peer || (flags.server && flags.require_any_client_certificate);
+        let judged = flags.verify_peer
+            || (flags.server && flags.require_any_client_certificate)
+            || peer.raw_public_key.is_some();
         if judged && flags.verify_fail {
             self.refused_by = Some("verify callback");
             return Ok(Answer::Refuse(match flags.use_custom_verify_callback {

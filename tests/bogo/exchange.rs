@@ -4,10 +4,11 @@ use sealwire::codepoints::{Alert, HandshakeType};
 use sealwire::pki_types::{ServerName, UnixTime};
 use sealwire::{
     Answer, Connection, Error, Event, FixedOutput, Output, PeerCertificates, Question, Read,
+    Violation,
 };
 
 use crate::clock::now;
-use crate::expectation::{check_authenticated, check_negotiated, expect, missing};
+use crate::expectation::{check_authenticated, check_negotiated, check_selected, expect, missing};
 use crate::failure::Failure;
 use crate::flags::Flags;
 use crate::session::LastSession;
@@ -16,6 +17,16 @@ use crate::transport::Transport;
 
 /// The type of a record with handshake messages in clear.
 const HANDSHAKE: u8 = 22;
+
+/// What a peer speaks that does not speak TLS, as an application may want to tell its user.
+fn spoken(input: &[u8]) -> Option<&'static str> {
+    let requests: [&[u8]; 4] = [b"GET ", b"POST ", b"HEAD ", b"PUT "];
+    match input {
+        _ if requests.iter().any(|method| input.starts_with(method)) => Some("HTTP request"),
+        _ if input.starts_with(b"CONNE") => Some("HTTP proxy request"),
+        _ => None,
+    }
+}
 
 /// What came of one step.
 enum Step {
@@ -41,6 +52,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) transport: Transport,
     /// Asked, and to be answered when the connection says that it waits.
     pub(crate) question: Option<Question>,
+    /// Which credential was chosen to sign with.
+    pub(crate) selected: Option<i32>,
     /// Which callback refused.
     pub(crate) refused_by: Option<&'static str>,
     pub(crate) checked: bool,
@@ -80,6 +93,7 @@ impl<'a> Exchange<'a> {
             connection: Some(connection),
             transport,
             question: None,
+            selected: None,
             refused_by: None,
             checked: false,
             early: Vec::new(),
@@ -93,6 +107,11 @@ impl<'a> Exchange<'a> {
     pub(crate) fn run(&mut self) -> Result<(), Failure> {
         let result = self.run_inner();
         let _best_effort = self.flush();
+        if let Err(Failure::Tls(Error::Violation(Violation::NotTls))) = result {
+            // Byte by byte, there may be less of it than it takes to tell.
+            while self.transport.input().len() < 5 && matches!(self.transport.fill(), Ok(true)) {}
+            self.refused_by = spoken(self.transport.input());
+        }
         match (result, self.refused_by) {
             (Err(Failure::Tls(error)), Some(name)) => Err(Failure::Callback(name, error)),
             (result, _) => result,
@@ -260,10 +279,13 @@ impl<'a> Exchange<'a> {
         if std::mem::replace(&mut self.checked, true) {
             return Err(Failure::Expected("Connected came twice".into()));
         }
-        let (flags, setup) = (self.flags, self.setup);
+        let (flags, setup, selected) = (self.flags, self.setup, self.selected);
         let summary = self.connection()?.summary().ok_or_else(|| missing("the summary"))?;
         check_negotiated(flags, setup, summary)?;
-        check_authenticated(flags, summary)?;
+        check_authenticated(flags, setup, summary)?;
+        if !summary.resumed {
+            check_selected(flags, selected, summary)?;
+        }
         if summary.resumed {
             return self.judge_again();
         }
@@ -303,7 +325,7 @@ impl<'a> Exchange<'a> {
         }
         let new = sessions.new_sessions();
         // A connection that rests on a key from elsewhere leaves no session: the key serves the next one as well.
-        if new.is_empty() && !flags.psks.is_empty() {
+        if new.is_empty() && flags.has_psks() {
             return Ok(());
         }
         expect("no session", &new.is_empty(), &flags.expect_no_session)?;

@@ -2,12 +2,15 @@
 
 use std::fmt;
 
-use sealwire::codepoints::{CipherSuiteId, NamedGroup, ProtocolVersion, SignatureScheme};
+use sealwire::codepoints::{
+    CertificateType, CipherSuiteId, NamedGroup, ProtocolVersion, SignatureScheme,
+};
 use sealwire::{EarlyData, Summary};
 
+use crate::credential::timestamp_list;
 use crate::failure::Failure;
 use crate::flags::Flags;
-use crate::setup::{Setup, expected_chain, timestamp_list};
+use crate::setup::{Setup, expected_chain};
 
 /// What was negotiated is what the test expects.
 pub(crate) fn check_negotiated(
@@ -75,18 +78,51 @@ fn check_session(flags: &Flags, summary: &Summary) -> Result<(), Failure> {
         Some("session_not_resumed") => expect("resumed", &summary.resumed, &false)?,
         _ => {}
     }
-    let selected = flags.expect_selected_credential.and_then(|index| flags.psks.get(index));
-    if let Some(psk) = selected {
-        expect("key", &summary.external_psk.as_ref(), &Some(&psk.identity))?;
+    if let Some(want) = flags.expect_ticket_age_skew.filter(|_| summary.resumed) {
+        let seconds = summary.ticket_age_skew.map(|skew| skew.div_euclid(1000));
+        expect("skew of the ticket's age", &seconds, &Some(want))?;
     }
     Ok(())
 }
 
+/// Which credential served is the one that the test expects. `chosen` is that for which we signed, if we did.
+pub(crate) fn check_selected(
+    flags: &Flags,
+    chosen: Option<i32>,
+    summary: &Summary,
+) -> Result<(), Failure> {
+    let Some(want) = flags.expect_selected_credential else { return Ok(()) };
+    let identity = |index: &i32| {
+        let at = usize::try_from(*index).ok()?;
+        flags.credentials.get(at).map(|credential| &credential.identity)
+    };
+    let by_key = summary.external_psk.as_ref().and_then(|name| {
+        let all = i32::try_from(flags.credentials.len()).unwrap_or(i32::MAX);
+        (0..all).find(|index| identity(index) == Some(name))
+    });
+    // Without any, BoringSSL says that it is the one which is there without being added.
+    expect("credential", &by_key.or(chosen).unwrap_or(-1), &want)
+}
+
 /// Who the peer is, and with what it proved that, is what the test expects.
-pub(crate) fn check_authenticated(flags: &Flags, summary: &Summary) -> Result<(), Failure> {
-    let nobody = summary.peer_chain.is_empty();
+pub(crate) fn check_authenticated(
+    flags: &Flags,
+    setup: &Setup,
+    summary: &Summary,
+) -> Result<(), Failure> {
+    let nobody = summary.peer_certificate_type().is_none();
     if flags.expect_no_peer_cert {
         expect("no certificate", &nobody, &true)?;
+    }
+    if let Some(kind) = flags.expect_peer_certificate_type {
+        let got = summary.peer_certificate_type();
+        expect("peer's certificate type", &got, &Some(CertificateType(kind)))?;
+    }
+    if !flags.expect_peer_rpk_sha256.is_empty() {
+        let key = summary.peer_raw_public_key.as_ref().ok_or_else(|| missing("the peer's key"))?;
+        let hash = setup.provider.suites.iter().find(|suite| suite.hash.output_len() == 32);
+        let digest = hash.map(|suite| suite.hash.digest(key).as_ref().to_vec());
+        expect("peer's key", &digest.as_ref(), &Some(&flags.expect_peer_rpk_sha256))?;
     }
     // A session keeps who the peer is, and not what went with that.
     if summary.resumed {

@@ -44,7 +44,7 @@ pub(crate) struct Flags {
     pub(crate) curves: Vec<u16>,
     pub(crate) key_shares: Option<Vec<u16>>,
     pub(crate) server_supported_groups_hint: Vec<u16>,
-    pub(crate) signing_prefs: Vec<u16>,
+    pub(crate) curves_flags: Vec<u16>,
     pub(crate) verify_prefs: Vec<u16>,
     pub(crate) advertise_alpn: Option<Vec<u8>>,
     pub(crate) select_alpn: Option<String>,
@@ -56,16 +56,17 @@ pub(crate) struct Flags {
     pub(crate) no_server_name_ack: bool,
     pub(crate) no_ticket: bool,
     pub(crate) enable_early_data: bool,
-    pub(crate) psks: Vec<PskFlags>,
     pub(crate) max_send_fragment: Option<usize>,
     pub(crate) max_cert_list: Option<usize>,
 
     // Certificates.
-    pub(crate) cert_file: Option<String>,
-    pub(crate) key_file: Option<String>,
+    /// What `-new-…-credential` begins, in this order.
+    pub(crate) credentials: Vec<CredentialFlags>,
+    /// What is there without that; it comes last.
+    pub(crate) default_credential: CredentialFlags,
+    pub(crate) available_client_cert_types: Vec<u8>,
+    pub(crate) accepted_peer_cert_types: Vec<u8>,
     pub(crate) trust_cert: Option<String>,
-    pub(crate) ocsp_response: Vec<u8>,
-    pub(crate) signed_cert_timestamps: Vec<u8>,
     pub(crate) require_any_client_certificate: bool,
     pub(crate) use_client_ca_list: Option<String>,
     pub(crate) verify_peer: bool,
@@ -104,12 +105,32 @@ pub(crate) struct Flags {
     pub(crate) expect_no_offer_early_data: bool,
     pub(crate) expect_early_data_reason: Option<String>,
     pub(crate) expect_no_peer_cert: bool,
-    pub(crate) expect_selected_credential: Option<usize>,
+    pub(crate) expect_selected_credential: Option<i32>,
+    pub(crate) expect_ticket_age_skew: Option<i64>,
+    pub(crate) expect_client_ca_list: Option<String>,
+    pub(crate) expect_peer_certificate_type: Option<u8>,
+    pub(crate) expect_peer_rpk_sha256: Vec<u8>,
 }
 
-/// `-new-psk-credential` and what describes it.
+/// What kind of credential it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum CredentialKind {
+    #[default]
+    X509,
+    RawPublicKey,
+    Psk,
+}
+
+/// A credential and what describes it.
 #[derive(Debug, Default)]
-pub(crate) struct PskFlags {
+pub(crate) struct CredentialFlags {
+    pub(crate) kind: CredentialKind,
+    pub(crate) cert_file: Option<String>,
+    pub(crate) key_file: Option<String>,
+    pub(crate) signing_prefs: Vec<u16>,
+    pub(crate) ocsp_response: Vec<u8>,
+    pub(crate) signed_cert_timestamps: Vec<u8>,
+    pub(crate) must_match_issuer: bool,
     pub(crate) key: Vec<u8>,
     pub(crate) identity: Vec<u8>,
     pub(crate) context: Vec<u8>,
@@ -208,13 +229,13 @@ impl Flags {
             "-expect-reject-early-data" => &mut self.expect_reject_early_data,
             "-expect-no-offer-early-data" => &mut self.expect_no_offer_early_data,
             "-expect-no-peer-cert" => &mut self.expect_no_peer_cert,
-            "-new-psk-credential" => {
-                self.psks.push(PskFlags::default());
-                return true;
-            }
-            "-psk-importer-sha256" | "-psk-importer-sha384" => {
-                let Some(psk) = self.psks.last_mut() else { return false };
-                psk.sha384 = name == "-psk-importer-sha384";
+            "-new-x509-credential" => return self.new_credential(CredentialKind::X509),
+            "-new-rpk-credential" => return self.new_credential(CredentialKind::RawPublicKey),
+            "-new-psk-credential" => return self.new_credential(CredentialKind::Psk),
+            "-must-match-issuer" => &mut self.newest().must_match_issuer,
+            "-psk-importer-sha384" => &mut self.newest().sha384,
+            "-psk-importer-sha256" => {
+                self.newest().sha384 = false;
                 return true;
             }
             "-verify-fail" => &mut self.verify_fail,
@@ -263,17 +284,28 @@ impl Flags {
             "-server-supported-groups-hint" => {
                 self.server_supported_groups_hint.push(number(name, value()?)?);
             }
-            "-signing-prefs" => self.signing_prefs.push(number(name, value()?)?),
+            "-curves-flags" => self.curves_flags.push(number(name, value()?)?),
+            // Makes BoringSSL's server go by its own order; it names no suite of TLS 1.3.
+            "-cipher" => check(value()? == "ALL:3DES", name)?,
+            "-signing-prefs" => self.newest().signing_prefs.push(number(name, value()?)?),
             "-verify-prefs" => self.verify_prefs.push(number(name, value()?)?),
             "-advertise-alpn" => self.advertise_alpn = Some(value()?.clone().into_bytes()),
             "-select-alpn" => self.select_alpn = not_empty(value()?),
             "-max-send-fragment" => self.max_send_fragment = Some(number(name, value()?)?),
             "-max-cert-list" => self.max_cert_list = Some(number(name, value()?)?),
-            "-cert-file" => self.cert_file = Some(value()?.clone()),
-            "-key-file" => self.key_file = Some(value()?.clone()),
+            "-cert-file" => self.newest().cert_file = Some(value()?.clone()),
+            "-key-file" => self.newest().key_file = Some(value()?.clone()),
+            "-available-client-cert-types" => {
+                self.available_client_cert_types.push(number(name, value()?)?);
+            }
+            "-accepted-peer-cert-types" => {
+                self.accepted_peer_cert_types.push(number(name, value()?)?);
+            }
             "-trust-cert" => self.trust_cert = Some(value()?.clone()),
-            "-ocsp-response" => self.ocsp_response = base64(name, value()?)?,
-            "-signed-cert-timestamps" => self.signed_cert_timestamps = base64(name, value()?)?,
+            "-ocsp-response" => self.newest().ocsp_response = base64(name, value()?)?,
+            "-signed-cert-timestamps" => {
+                self.newest().signed_cert_timestamps = base64(name, value()?)?;
+            }
             "-use-client-ca-list" => self.use_client_ca_list = Some(value()?.clone()),
             "-min-version" => check(number::<u16>(name, value()?)? <= TLS13, name)?,
             "-max-version" => check(number::<u16>(name, value()?)? >= TLS13, name)?,
@@ -284,17 +316,38 @@ impl Flags {
                 self.early_write_after_message = Some(message);
             }
             "-resumption-delay" => self.resumption_delay = number(name, value()?)?,
-            "-psk-importer-key" => self.psk(name)?.key = base64(name, value()?)?,
-            "-psk-importer-identity" => self.psk(name)?.identity = base64(name, value()?)?,
-            "-psk-importer-context" => self.psk(name)?.context = base64(name, value()?)?,
+            "-psk-importer-key" => self.newest().key = base64(name, value()?)?,
+            "-psk-importer-identity" => self.newest().identity = base64(name, value()?)?,
+            "-psk-importer-context" => self.newest().context = base64(name, value()?)?,
             "-resume-count" => self.resume_count = number(name, value()?)?,
             _ => return self.set_expectation(name, value),
         }
         Ok(())
     }
 
-    fn psk(&mut self, name: &str) -> Result<&mut PskFlags, Unsupported> {
-        self.psks.last_mut().ok_or_else(|| Unsupported(name.to_owned()))
+    fn new_credential(&mut self, kind: CredentialKind) -> bool {
+        self.credentials.push(CredentialFlags { kind, ..CredentialFlags::default() });
+        true
+    }
+
+    /// What flags of credentials are about.
+    fn newest(&mut self) -> &mut CredentialFlags {
+        self.credentials.last_mut().unwrap_or(&mut self.default_credential)
+    }
+
+    /// The pre-shared keys among the credentials.
+    pub(crate) fn psks(&self) -> impl Iterator<Item = &CredentialFlags> {
+        self.credentials.iter().filter(|credential| credential.kind == CredentialKind::Psk)
+    }
+
+    pub(crate) fn has_psks(&self) -> bool {
+        self.psks().next().is_some()
+    }
+
+    /// Whether there is something else than pre-shared keys.
+    pub(crate) fn has_certificates(&self) -> bool {
+        let other = self.credentials.iter().any(|each| each.kind != CredentialKind::Psk);
+        other || self.default_credential.key_file.is_some()
     }
 
     fn set_expectation<'a>(
@@ -322,16 +375,20 @@ impl Flags {
                 self.expect_peer_signature_algorithm = Some(number(name, value()?)?);
             }
             "-expect-peer-verify-pref" => {
-                // What a CertificateRequest asks for is not shown to the application.
-                check(self.server, name)?;
                 self.expect_peer_verify_pref.push(number(name, value()?)?);
             }
             "-expect-early-data-reason" => self.expect_early_data_reason = not_empty(value()?),
             "-expect-selected-credential" => {
-                // Among keys; certificates are chosen by what the ClientHello says.
-                check(!self.psks.is_empty(), name)?;
                 self.expect_selected_credential = Some(number(name, value()?)?);
             }
+            "-expect-ticket-age-skew" => {
+                self.expect_ticket_age_skew = Some(number(name, value()?)?);
+            }
+            "-expect-client-ca-list" => self.expect_client_ca_list = Some(value()?.clone()),
+            "-expect-peer-certificate-type" => {
+                self.expect_peer_certificate_type = Some(number(name, value()?)?);
+            }
+            "-expect-peer-rpk-sha256" => self.expect_peer_rpk_sha256 = base64(name, value()?)?,
             _ => return Err(Unsupported(name.to_owned())),
         }
         Ok(())

@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sealwire::crypto::ring;
 use sealwire::pki_types::UnixTime;
 use sealwire::{MemoryReplay, Session, SessionKey, SessionStore, TicketKeys};
 
 use crate::clock::now;
 use crate::failure::Failure;
+use crate::setup::provider;
 
 /// Common to all connections.
 pub(crate) struct Shared {
@@ -24,8 +24,8 @@ impl Shared {
         let started = UnixTime::since_unix_epoch(Duration::from_secs(warm));
         Ok(Self {
             sessions: Arc::default(),
-            tickets: Arc::new(TicketKeys::new(&ring::provider(), now())?),
-            replay: Arc::new(MemoryReplay::new(100, started)),
+            tickets: Arc::new(TicketKeys::new(&provider(), now())?),
+            replay: Arc::new(MemoryReplay::new(100, started).with_window(60)),
         })
     }
 }

@@ -1,20 +1,25 @@
 //! From flags to configurations: what of a test is known before the connection.
 
-use std::fs;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
-use sealwire::codepoints::{NamedGroup, SignatureScheme};
-use sealwire::crypto::{CryptoError, Provider, Rng, SigningKey, ring};
-use sealwire::pki_types::pem::PemObject;
-use sealwire::pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor};
+use sealwire::codepoints::{CertificateType, NamedGroup, SignatureScheme};
+use sealwire::crypto::{Provider, aws_lc, ring};
+use sealwire::pki_types::{CertificateDer, TrustAnchor};
 use sealwire::{
-    Ask, ClientAuth, ClientConfig, Credential, ExternalPsk, KeyLog, Limits, MemoryReplay, PskHash,
-    PskPolicy, ServerConfig, TicketKeys, TrustAnchors, Verifier,
+    Ask, ClientAuth, ClientConfig, Credential, KeyLog, Limits, MemoryReplay, PskPolicy,
+    ServerConfig, TicketKeys, TrustAnchors, Verifier,
 };
 
+use crate::credential::{Owned, certificates, owned, psks};
 use crate::failure::Failure;
-use crate::flags::{Flags, PskFlags, Unsupported};
+use crate::flags::{Flags, Unsupported};
 use crate::session::Shared;
+
+/// What BoringSSL offers by default: not P-521.
+fn default_groups(provider: &Provider) -> Vec<NamedGroup> {
+    let all = provider.groups.iter().map(|group| group.group());
+    all.filter(|group| *group != NamedGroup::secp521r1).collect()
+}
 
 /// Everything that a connection is made of.
 pub(crate) struct Setup {
@@ -22,14 +27,19 @@ pub(crate) struct Setup {
     pub(crate) role: Role,
     /// Judges the peer's chain by `-trust-cert`.
     pub(crate) verifier: Option<Verifier>,
-    /// Makes the signatures that are asked for.
-    pub(crate) key: Option<Arc<dyn SigningKey>>,
-    /// The server's credential with the response of `-ocsp-response`, and without.
-    pub(crate) credential: Option<Arc<Credential>>,
-    pub(crate) unstapled: Option<Arc<Credential>>,
+    /// What the shim can show, most preferred first.
+    pub(crate) credentials: Vec<Owned>,
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) tickets: Arc<TicketKeys>,
     pub(crate) replay: Arc<MemoryReplay>,
+}
+
+/// AWS-LC's, or ring's if the environment variable `BOGO_PROVIDER` says `ring`.
+pub(crate) fn provider() -> Provider {
+    match std::env::var("BOGO_PROVIDER").as_deref() {
+        Ok("ring") => ring::provider(),
+        _ => aws_lc::provider(),
+    }
 }
 
 /// Which side the shim is.
@@ -49,78 +59,88 @@ const DEFAULT_SCHEMES: &[SignatureScheme] = &[
 
 impl Setup {
     pub(crate) fn new(flags: &Flags, shared: &Shared) -> Result<Self, Failure> {
-        let mut provider = ring::provider();
-        let preferences = flags.signing_prefs.iter().map(|id| SignatureScheme(*id)).collect();
-        let _only_once = SIGNING_PREFERENCES.set(preferences);
-        provider.load_key = load_key;
-
-        let chain = match &flags.cert_file {
-            Some(path) => certificates(path)?,
-            None => Vec::new(),
-        };
-        let pem = flags.key_file.as_ref().map(fs::read).transpose()?;
-        let mut key = None;
-        let (mut credential, mut unstapled) = (None, None);
-        if let Some(pem) = pem {
-            let der = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| unsupported("-key-file"))?;
-            let loaded = (provider.load_key)(&der).map_err(|_| unsupported("-key-file"))?;
-            key = Some(loaded);
-            let scts = timestamps(&flags.signed_cert_timestamps)?;
-            let new = || Credential::new(&provider, chain.clone(), &der);
-            let stapled = new().map_err(Failure::setup)?.with_scts(scts.clone());
-            credential = Some(Arc::new(stapled.with_ocsp(flags.ocsp_response.clone())));
-            unstapled = Some(Arc::new(new().map_err(Failure::setup)?.with_scts(scts)));
-        }
+        let provider = provider();
+        let credentials = owned(flags)?;
+        let shown: Vec<_> = credentials.iter().map(|owned| owned.credential.clone()).collect();
         let trusted = flags.trust_cert.as_ref().filter(|path| !path.is_empty());
         let anchors = trusted.map(|path| certificates(path)).transpose()?;
         let verifier = anchors.map(|list| Verifier::new(TrustAnchors::from_certificates(list)));
         let secrets = Arc::new(Secrets::default());
         let role = match flags.server {
-            true => {
-                Role::Server(Arc::new(server(flags, &provider, &credential, &secrets, shared)?))
-            }
-            false => {
-                Role::Client(Arc::new(client(flags, &provider, &credential, &secrets, shared)?))
-            }
+            true => Role::Server(Arc::new(server(flags, &provider, shown, &secrets, shared)?)),
+            false => Role::Client(Arc::new(client(flags, &provider, shown, &secrets, shared)?)),
         };
         let (tickets, replay) = (shared.tickets.clone(), shared.replay.clone());
-        Ok(Self { provider, role, verifier, key, credential, unstapled, secrets, tickets, replay })
+        Ok(Self { provider, role, verifier, credentials, secrets, tickets, replay })
+    }
+}
+
+impl Setup {
+    /// `-curves-flags`: a server's groups, where among those of equal preference the client's order decides.
+    pub(crate) fn with_equal_groups(
+        &self,
+        flags: &Flags,
+        theirs: &[NamedGroup],
+    ) -> Result<Arc<ServerConfig>, Failure> {
+        const EQUAL_TO_NEXT: u16 = 1;
+        let Role::Server(config) = &self.role else { return Err(unsupported("-curves-flags")) };
+        let ours = groups(flags, &self.provider)?;
+        let equal = |at: usize| flags.curves_flags.get(at) == Some(&EQUAL_TO_NEXT);
+        let mut ordered = Vec::new();
+        let mut rest = &ours[..];
+        while !rest.is_empty() {
+            let start = ours.len() - rest.len();
+            let length = 1 + (start..ours.len()).take_while(|at| equal(*at)).count();
+            let (tier, others) = rest.split_at(length.min(rest.len()));
+            let preferred = theirs.iter().filter(|group| tier.contains(group));
+            ordered.extend(preferred.copied());
+            rest = others;
+        }
+        let config = ServerConfig::clone(config).with_groups(&ordered);
+        config.map(Arc::new).map_err(Failure::setup)
     }
 }
 
 fn client(
     flags: &Flags,
     provider: &Provider,
-    credential: &Option<Arc<Credential>>,
+    credentials: Vec<Arc<Credential>>,
     secrets: &Arc<Secrets>,
     shared: &Shared,
 ) -> Result<ClientConfig, Failure> {
-    let everything = ClientConfig::new(provider.clone(), Verifier::danger_accept_any());
-    let mut config = everything
+    let verifier = accepted_types(flags, Verifier::danger_accept_any())?;
+    let mut config = ClientConfig::new(provider.clone(), verifier)
         .and_then(|c| c.with_schemes(&schemes(flags, provider)?))
         .map_err(Failure::setup)?
-        .with_credentials(credential.iter().cloned().collect::<Vec<_>>())
+        .with_credentials(credentials)
         .with_server_name(flags.host_name.is_some())
         .with_status_requests(flags.enable_ocsp_stapling, flags.enable_signed_cert_timestamps)
-        .with_ask(Ask { signature: flags.r#async, verdict: true, ..Ask::default() })
+        .with_ask(Ask {
+            credential: true,
+            signature: flags.r#async,
+            verdict: true,
+            ..Ask::default()
+        })
         .with_limits(limits(flags))
         .with_sessions(shared.sessions.clone())
         .with_early_data(flags.enable_early_data)
         .with_key_log(secrets.clone());
+    if !flags.available_client_cert_types.is_empty() {
+        config = config.with_certificate_types(&types(&flags.available_client_cert_types));
+    }
     let psks = psks(flags)?;
     if !psks.is_empty() {
         config = config.with_external_psks(psks, psk_policy(flags));
     }
-    if !flags.curves.is_empty() {
-        config = config.with_groups(&groups(flags, provider)?).map_err(Failure::setup)?;
-    }
     let known: Vec<NamedGroup> = match flags.curves.is_empty() {
-        true => provider.groups.iter().map(|group| group.group()).collect(),
+        true => default_groups(provider),
         false => groups(flags, provider)?,
     };
-    let hint = flags.server_supported_groups_hint.iter().map(|id| NamedGroup(*id));
-    if let Some(best) = { hint }.find(|group| known.contains(group)) {
-        config = config.with_key_shares(&[best]).map_err(Failure::setup)?;
+    config = config.with_groups(&known).map_err(Failure::setup)?;
+    // What the server is known to have, in our order.
+    let hint = |group: &&NamedGroup| flags.server_supported_groups_hint.contains(&group.0);
+    if let Some(best) = known.iter().find(hint) {
+        config = config.with_key_shares(&[*best]).map_err(Failure::setup)?;
     } else if let Some(shares) = &flags.key_shares {
         let shares: Vec<_> = shares.iter().map(|id| NamedGroup(*id)).collect();
         config = config.with_key_shares(&shares).map_err(Failure::setup)?;
@@ -138,14 +158,13 @@ fn client(
 fn server(
     flags: &Flags,
     provider: &Provider,
-    credential: &Option<Arc<Credential>>,
+    credentials: Vec<Arc<Credential>>,
     secrets: &Arc<Secrets>,
     shared: &Shared,
 ) -> Result<ServerConfig, Failure> {
-    let credentials: Vec<_> = credential.iter().cloned().collect();
     let verifier = match &flags.use_client_ca_list {
         Some(list) => Verifier::new(authorities(list)?),
-        None => Verifier::danger_accept_any(),
+        None => accepted_types(flags, Verifier::danger_accept_any())?,
     };
     // As BoringSSL does: with both flags a certificate is not required.
     let client_auth = match (flags.verify_peer, flags.require_any_client_certificate) {
@@ -163,8 +182,14 @@ fn server(
             verdict: true,
             psk: flags.r#async && !flags.no_ticket,
             early_data: flags.r#async,
+            ..Ask::default()
         })
         .with_limits(limits(flags))
+        // BoringSSL's server insists on a group, where a test waits for that; it does not mind the protocol that a ticket was
+        // for, and always sends change_cipher_spec.
+        .with_strict_group_order(flags.expect_hrr || !flags.curves_flags.is_empty())
+        .with_tickets_for_any_protocol(true)
+        .with_middlebox_compatibility(true)
         .with_key_log(secrets.clone());
     if !flags.curves.is_empty() {
         config = config.with_groups(&groups(flags, provider)?).map_err(Failure::setup)?;
@@ -188,22 +213,26 @@ fn server(
     Ok(config)
 }
 
+/// `-accepted-peer-cert-types`
+fn accepted_types(flags: &Flags, verifier: Verifier) -> Result<Verifier, Failure> {
+    match flags.accepted_peer_cert_types.is_empty() {
+        true => Ok(verifier),
+        false => verifier
+            .with_certificate_types(&types(&flags.accepted_peer_cert_types))
+            .map_err(Failure::setup),
+    }
+}
+
+fn types(numbers: &[u8]) -> Vec<CertificateType> {
+    numbers.iter().map(|number| CertificateType(*number)).collect()
+}
+
 /// What BoringSSL's tickets allow.
 const MAX_EARLY_DATA: u32 = 14_336;
 
-/// `-new-psk-credential`
-fn psks(flags: &Flags) -> Result<Vec<Arc<ExternalPsk>>, Failure> {
-    let one = |psk: &PskFlags| {
-        let hash = if psk.sha384 { PskHash::Sha384 } else { PskHash::Sha256 };
-        let new = ExternalPsk::new(&psk.identity, &psk.key)?.with_hash(hash);
-        new.with_context(&psk.context).map(Arc::new)
-    };
-    flags.psks.iter().map(one).collect::<Result<_, _>>().map_err(Failure::setup)
-}
-
 /// A server with certificates besides keys, and a client that verifies them, takes either.
 fn psk_policy(flags: &Flags) -> PskPolicy {
-    match if flags.server { flags.cert_file.is_some() } else { flags.verify_peer } {
+    match if flags.server { flags.has_certificates() } else { flags.verify_peer } {
         true => PskPolicy::OrCertificate,
         false => PskPolicy::Required,
     }
@@ -247,27 +276,24 @@ fn is_legacy(scheme: SignatureScheme) -> bool {
     [0x0420, 0xff01].contains(&scheme.0)
 }
 
-/// `-use-client-ca-list`: DER names in hexadecimal, separated by commas.
+/// `-use-client-ca-list`
 fn authorities(list: &str) -> Result<TrustAnchors, Failure> {
-    let names = list.split(',').filter(|name| !name.is_empty() && *name != "<EMPTY>");
-    let mut anchors = Vec::new();
-    for name in names {
-        let bytes = hex(name).ok_or_else(|| unsupported("-use-client-ca-list"))?;
+    let name = |bytes: Vec<u8>| {
         // A name without a key: nothing is verified with it. The SEQUENCE's header is not part of this type.
         let contents = bytes.get(2..).unwrap_or_default().to_vec();
-        anchors.push(TrustAnchor {
+        TrustAnchor {
             subject: contents.into(),
             subject_public_key_info: vec![].into(),
             name_constraints: None,
-        });
-    }
-    Ok(TrustAnchors::from_anchors(anchors))
+        }
+    };
+    Ok(TrustAnchors::from_anchors(names(list)?.into_iter().map(name)))
 }
 
-fn certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, Failure> {
-    let pem = fs::read(path)?;
-    let list = CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>();
-    list.map_err(|_| unsupported("certificates that are not PEM"))
+/// DER names in hexadecimal, separated by commas.
+pub(crate) fn names(list: &str) -> Result<Vec<Vec<u8>>, Failure> {
+    let names = list.split(',').filter(|name| !name.is_empty() && *name != "<EMPTY>");
+    names.map(|name| hex(name).ok_or_else(|| unsupported("a list of authorities"))).collect()
 }
 
 /// The certificates that `-expect-peer-cert-file` names.
@@ -275,31 +301,15 @@ pub(crate) fn expected_chain(path: &str) -> Result<Vec<CertificateDer<'static>>,
     certificates(path)
 }
 
-/// A `SignedCertificateTimestampList` as it is in the extension (RFC 6962 §3.3).
-fn timestamps(list: &[u8]) -> Result<Vec<Vec<u8>>, Failure> {
-    let Some((length, mut rest)) = list.split_first_chunk::<2>() else {
-        return Ok(Vec::new());
-    };
-    let bad = || Failure::Expected("malformed -signed-cert-timestamps".into());
-    if usize::from(u16::from_be_bytes(*length)) != rest.len() || rest.is_empty() {
-        return Err(bad());
-    }
+/// Byte strings, each with its length before it in two bytes.
+pub(crate) fn prefixed16(mut list: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut all = Vec::new();
-    while !rest.is_empty() {
-        let (length, tail) = rest.split_first_chunk::<2>().ok_or_else(bad)?;
-        let length = usize::from(u16::from_be_bytes(*length));
-        let (one, tail) = tail.split_at_checked(length).ok_or_else(bad)?;
+    while let Some((length, rest)) = list.split_first_chunk::<2>() {
+        let (one, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
         all.push(one.to_vec());
-        rest = tail;
+        list = rest;
     }
-    Ok(all)
-}
-
-/// The same list from its parts, to be compared with what a test expects.
-pub(crate) fn timestamp_list(scts: &[Vec<u8>]) -> Vec<u8> {
-    let length = |bytes: &[u8]| u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes();
-    let list: Vec<u8> = scts.iter().flat_map(|s| [&length(s)[..], s].concat()).collect();
-    [&length(&list)[..], &list].concat()
+    list.is_empty().then_some(all)
 }
 
 /// Protocol names, each with its length before it.
@@ -320,49 +330,6 @@ fn hex(text: &str) -> Option<Vec<u8>> {
 
 fn unsupported(what: &str) -> Failure {
     Failure::Unsupported(Unsupported(what.to_owned()))
-}
-
-/// `-signing-prefs`, for [`load_key`], which takes no more than the key.
-static SIGNING_PREFERENCES: OnceLock<Vec<SignatureScheme>> = OnceLock::new();
-
-/// Loads a key that claims to sign with `-signing-prefs`, the forbidden ones among them too.
-fn load_key(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, CryptoError> {
-    let key = (ring::provider().load_key)(der)?;
-    let preferences = SIGNING_PREFERENCES.get().filter(|list| !list.is_empty());
-    let Some(preferences) = preferences else {
-        return Ok(key);
-    };
-    let claimed = |s: &SignatureScheme| key.schemes().contains(s) || !s.is_for_handshake();
-    let schemes: Vec<_> = preferences.iter().copied().filter(claimed).collect();
-    match schemes.is_empty() {
-        true => Err(CryptoError),
-        false => Ok(Arc::new(PreferringKey { key, schemes })),
-    }
-}
-
-/// A key with preferences.
-struct PreferringKey {
-    key: Arc<dyn SigningKey>,
-    schemes: Vec<SignatureScheme>,
-}
-
-impl SigningKey for PreferringKey {
-    fn schemes(&self) -> &[SignatureScheme] {
-        &self.schemes
-    }
-
-    fn spki(&self) -> &[u8] {
-        self.key.spki()
-    }
-
-    fn sign(
-        &self,
-        scheme: SignatureScheme,
-        message: &[u8],
-        rng: &dyn Rng,
-    ) -> Result<Vec<u8>, CryptoError> {
-        self.key.sign(scheme, message, rng)
-    }
 }
 
 /// The traffic secrets of the connection, for `-export-traffic-secrets`.

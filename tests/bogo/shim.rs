@@ -5,6 +5,7 @@
 
 mod answer;
 mod clock;
+mod credential;
 mod exchange;
 mod expectation;
 mod failure;

@@ -166,8 +166,8 @@ fn data_of_the_server_before_the_handshake_ends() {
         }
         assert!(!pair.server.conn.is_connected());
         pair.server.write(b"answer").unwrap();
-        // A server cannot export, update or ask before the handshake is complete.
-        assert!(pair.server.export(b"label", None).is_err());
+        // RFC 9846 §7.5: the exporter is there already. A server cannot update or ask before the handshake is complete.
+        let exported = pair.server.export(b"label", None).unwrap();
         assert!(pair.server.update_keys(true).is_err());
         let ticket = pair.server.call(|conn, out| conn.send_ticket(later(0), out));
         assert!(matches!(ticket, Err(Error::Misuse(Misuse::NotConnected))));
@@ -175,6 +175,8 @@ fn data_of_the_server_before_the_handshake_ends() {
             assert!(pair.deliver(Role::Server));
         }
         let mut pair = pair.connect();
+        assert_eq!(pair.client.export(b"label", None).unwrap(), exported);
+        assert_eq!(pair.server.export(b"label", None).unwrap(), exported);
         pair.transfer(Role::Server, b"more");
         pair.transfer(Role::Client, b"thanks");
         assert_eq!(pair.client.data, b"answermore");

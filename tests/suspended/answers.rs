@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use sealwire::codepoints::{Alert, SignatureScheme};
+use sealwire::codepoints::{Alert, CertificateType, SignatureScheme};
 use sealwire::{
-    Answer, Ask, Choice, Credential, Error, NoOverlap, Question, ServerConfig, Waiting,
+    Answer, Ask, Choice, ClientAuth, Credential, Error, NoOverlap, Question, ServerConfig,
+    Verifier, Waiting,
 };
 
-use super::support::{Calls, Identity, Kind, Pair, Role, configs_with, now, pki, server_name};
+use super::support::{
+    Calls, Identity, Kind, Pair, Role, configs_with, now, pki, seeded, server_name,
+};
 use super::{
     ALL, QUESTIONS, answer, assert_unexpected, mutual, next_question, parking, spelt_out,
     undisturbed, wires,
@@ -67,6 +70,12 @@ fn a_question_says_what_it_is_about() {
         answer(&mut pair, Role::Client, &Answer::UseConfig).unwrap();
 
         next_question(&mut pair);
+        let Some(Question::Credential(request)) = pair.client.question.clone() else { panic!() };
+        assert_eq!(request.certificate_type, CertificateType::X509);
+        assert!(request.schemes.contains(&SignatureScheme::ed25519));
+        answer(&mut pair, Role::Client, &Answer::UseConfig).unwrap();
+
+        next_question(&mut pair);
         let Some(Question::Signature(request)) = pair.client.question.clone() else { panic!() };
         assert_eq!(request.credential.chain(), pki().client(Kind::Ed25519).chain);
         let context = [&[0x20; 64][..], b"TLS 1.3, client CertificateVerify\0"].concat();
@@ -105,6 +114,74 @@ fn external_keys() {
         }
         assert!(wires(pair.connect()) == plain, "an external key gives other bytes");
     });
+}
+
+/// A client that is asked what to show: a credential of the configuration or another one, or none.
+#[test]
+fn a_client_shows_what_the_application_names() {
+    Calls::each(|calls| {
+        let run = |seed, answer: Answer| {
+            let (client, server) = mutual(seed, Ask::default());
+            let client = client.with_ask(Ask { credential: true, ..Ask::default() });
+            let auth = ClientAuth::Optional(Verifier::new(pki().anchors()));
+            let mut pair = calls.pair(client, server.with_client_auth(auth));
+            pair.answerer = Box::new(move |_, question| match question {
+                Question::Credential(request) => {
+                    // RFC 9846 §4.3.4: the authorities that the server trusts.
+                    assert_eq!(request.authorities.len(), 1);
+                    assert_eq!(request.certificate_type, CertificateType::X509);
+                    Some(answer.clone())
+                }
+                other => panic!("{other:?}"),
+            });
+            pair
+        };
+        let chain = |mut pair: Pair| {
+            pair.chat();
+            pair.server.conn.summary().unwrap().peer_chain.clone()
+        };
+        let provider = seeded(98);
+        let rsa = pki().client(Kind::Rsa);
+        let named = Answer::Credential(Some(rsa.credential(&provider)));
+        assert_eq!(chain(run(40, named).connect()), rsa.chain);
+        let own = &pki().client(Kind::Ed25519).chain;
+        assert_eq!(chain(run(41, Answer::UseConfig).connect()), *own);
+        assert!(chain(run(42, Answer::Credential(None)).connect()).is_empty());
+
+        let refused = run(43, Answer::Refuse(Alert::access_denied));
+        refused.refuse(Role::Client, Alert::access_denied);
+    });
+}
+
+/// RFC 9846 §4.5.1: whoever names a credential means it. One that the server cannot take is no reason to be anonymous.
+#[test]
+fn a_credential_that_does_not_suit_ends_the_connection() {
+    let named = |wrong: Arc<Credential>, schemes: &[SignatureScheme]| {
+        let (client, server) = mutual(44, Ask::default());
+        let client = client.with_ask(Ask { credential: true, ..Ask::default() });
+        let server = server.with_schemes(schemes).unwrap();
+        let mut pair = Calls::PLAIN.pair(client, server);
+        pair.answerer = Box::new(move |_, question| match question {
+            Question::Credential(request) => {
+                assert!(!wrong.suits(&[request.certificate_type], &request.schemes));
+                Some(Answer::Credential(Some(Arc::clone(&wrong))))
+            }
+            other => panic!("{other:?}"),
+        });
+        pair
+    };
+    let identity = pki().client(Kind::P256);
+    let provider = seeded(97);
+    let pair = named(identity.credential(&provider), &[SignatureScheme::ed25519]);
+    let pair = pair.refuse(Role::Client, Alert::handshake_failure);
+    let error = pair.client.error;
+    assert!(matches!(error, Some(Error::NoOverlap(NoOverlap::SignatureScheme(_)))), "{error:?}");
+
+    let raw = Arc::new(Credential::raw_public_key(&provider, &identity.key).unwrap());
+    let pair = named(raw, &[SignatureScheme::ecdsa_secp256r1_sha256]);
+    let pair = pair.refuse(Role::Client, Alert::unsupported_certificate);
+    let error = pair.client.error;
+    assert!(matches!(error, Some(Error::NoOverlap(NoOverlap::CertificateType(_)))), "{error:?}");
 }
 
 #[test]

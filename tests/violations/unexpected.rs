@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use sealwire::Error;
 use sealwire::codepoints::HandshakeType as H;
+use sealwire::{Error, Violation};
 
 use super::duel::{Configs, Duel, Unit, mutual, retry, simple};
 use super::edit::{compressed_certificate, key_update, message, ticket};
@@ -246,7 +246,11 @@ fn each_message_with_something_behind_it_is_malformed() {
                 true => vec![unit.with(message(kind, &[&unit.content[4..], &[0]].concat()))],
                 false => vec![unit],
             });
-            duel.assert_malformed();
+            // RFC 9846 §4.5.3: the whole of Finished is what has to be right.
+            match kind {
+                H::finished => duel.assert_refused(Violation::BadFinished),
+                _ => duel.assert_malformed(),
+            }
         }
     }
     for (attacker, whole) in

@@ -2,14 +2,14 @@
 
 use super::State;
 use super::hello::{Client, Flow};
-use crate::codepoints::SignatureScheme;
 use crate::crypto::HashValue;
 use crate::decision::{Answer, PeerCertificates, Question};
 use crate::error::{Error, Violation};
 use crate::handshake::auth::{
-    Along, PendingSignature, Side, Wishes, check_finished, choose_credential, judge,
-    on_certificate, on_certificate_verify, peer_key, send_certificate, send_finished,
+    PendingSignature, Side, check_finished, judge, on_certificate, on_certificate_verify, peer_key,
+    send_finished,
 };
+use crate::handshake::client::request::Request;
 use crate::handshake::compression::decompress;
 use crate::handshake::post_auth::{Answering, PostAuth};
 use crate::handshake::{Effect, Effects, Established, ensure, log_secret};
@@ -23,12 +23,6 @@ pub(crate) struct WaitCertificateRequest {
     pub(super) flow: Flow,
 }
 
-/// What the server wants to see of us.
-struct Request {
-    wishes: Wishes,
-    along: Along,
-}
-
 impl WaitCertificateRequest {
     /// RFC 9846 §4.4.2
     pub(super) fn on_certificate_request(
@@ -38,18 +32,7 @@ impl WaitCertificateRequest {
         ensure(message.context.is_empty(), Violation::RequestContextNotEmpty)?;
 
         self.flow.transcript.add(message.raw);
-        let request = Some(Request {
-            wishes: Wishes {
-                types: vec![self.flow.client_type],
-                schemes: message.schemes.iter().map(SignatureScheme).collect(),
-                certificate_schemes: message
-                    .certificate_schemes
-                    .map(|list| list.iter().map(SignatureScheme).collect()),
-                authorities: message.authorities.iter().map(|name| name.to_vec()).collect(),
-                name: None,
-            },
-            along: Along::of_request(message),
-        });
+        let request = Some(Request::new(message, self.flow.client_type));
 
         Ok(State::WaitCertificate(WaitCertificate { flow: self.flow, request }))
     }
@@ -196,39 +179,48 @@ impl WaitFinished {
             fx.push(Effect::EndOfEarlyData);
             fx.push(Effect::WriteKey(flow.suite, flow.client_traffic()));
         }
-        let signature = match self.request {
-            Some(request) => request.answer(flow, fx)?,
-            None => None,
-        };
-
-        let Some(signature) = signature else {
+        let Some(request) = self.request else {
             return finish(self.flow, &server_hash, fx);
         };
-        let ask = signature.must_ask(&self.flow.client.config.common);
-        let next = WaitSignature { flow: self.flow, server_hash, signature };
+        let ask = flow.client.config.common.ask.credential;
+        let next = WaitCredential { flow: self.flow, server_hash, request };
+        if ask {
+            fx.push(Effect::Ask(next.request.question()));
+            return Ok(State::WaitCredential(next));
+        }
+        next.on_credential(Answer::UseConfig, fx)
+    }
+}
+
+/// The server is authenticated, and has asked for a certificate; somebody else chooses which.
+pub(crate) struct WaitCredential {
+    flow: Flow,
+    server_hash: HashValue,
+    request: Request,
+}
+
+impl WaitCredential {
+    /// RFC 9846 §4.5.1: the credential is there, or is to be chosen among our own. Sends it, or says that there is none.
+    pub(super) fn on_credential(
+        mut self,
+        answer: Answer,
+        fx: &mut Effects<'_>,
+    ) -> Result<State, Error> {
+        let config = self.flow.client.config.clone();
+        let (own, transcript) = (&self.flow.client.credentials, &mut self.flow.transcript);
+        let signature = self.request.answer(&config.common, own, transcript, answer, fx)?;
+
+        let (flow, server_hash) = (self.flow, self.server_hash);
+        let Some(signature) = signature else {
+            return finish(flow, &server_hash, fx);
+        };
+        let ask = signature.must_ask(&config.common);
+        let next = WaitSignature { flow, server_hash, signature };
         if ask {
             next.signature.ask(fx);
             return Ok(State::WaitSignature(next));
         }
         next.on_signature(Answer::UseConfig, fx)
-    }
-}
-
-impl Request {
-    /// Sends the certificate that suits the request, or none; says what is to be signed then.
-    fn answer(
-        self,
-        flow: &mut Flow,
-        fx: &mut Effects<'_>,
-    ) -> Result<Option<PendingSignature>, Error> {
-        let config = flow.client.config.clone();
-        let choice = choose_credential(&config.common, &flow.client.credentials, &self.wishes);
-        let credential = choice.as_ref().map(|(credential, ..)| &**credential);
-        let transcript = &mut flow.transcript;
-        send_certificate(&config.common, transcript, &[], credential, &self.along, fx)?;
-        Ok(choice.map(|(credential, scheme, _)| {
-            PendingSignature::new(Side::Client, credential, scheme, &flow.transcript)
-        }))
     }
 }
 

@@ -173,8 +173,9 @@ impl Client {
             fx.push(Effect::ChangeCipherSpec);
         }
         let max = usize::try_from(session.max_early_data).unwrap_or(usize::MAX);
-        fx.push(Effect::WriteEarlyKey(suite, secret, max));
-        EarlyOffer { suite: suite.id, alpn: session.alpn.clone() }
+        let alpn = session.alpn.clone();
+        fx.push(Effect::WriteEarlyKey { suite, secret, max, alpn: alpn.clone() });
+        EarlyOffer { suite: suite.id, alpn }
     }
 
     /// Writes a ClientHello and notes what it offers. Its binders are still zeros.
@@ -214,7 +215,10 @@ impl Client {
             early_data,
             ticket_request: config.ticket_request.filter(|_| config.sessions.is_some()),
             post_handshake_auth: config.post_handshake_auth,
-            client_certificate_types: certificate_types(&self.credentials),
+            client_certificate_types: match &config.certificate_types {
+                Some(types) => types.clone(),
+                None => certificate_types(&self.credentials),
+            },
             server_certificate_types: server_types,
             compression: common.compression_algorithms(),
         })?;

@@ -22,7 +22,10 @@
 //!                     │ CertificateVerify
 //!                     ▼
 //!                WAIT_FINISHED
-//!                     │ Finished: Certificate of ours, if asked for
+//!                     │ Finished
+//!                     ▼
+//!              [WAIT_CREDENTIAL] if asked for a certificate: somebody else chooses which
+//!                     │ Certificate of ours
 //!                     ▼
 //!              [WAIT_SIGNATURE] somebody else signs
 //!                     │ CertificateVerify, Finished: application keys
@@ -33,10 +36,11 @@
 mod auth;
 mod hello;
 mod psk;
+pub(crate) mod request;
 
 pub(crate) use self::auth::{
-    WaitCertificate, WaitCertificateRequest, WaitCertificateVerify, WaitFinished, WaitSignature,
-    WaitVerdict,
+    WaitCertificate, WaitCertificateRequest, WaitCertificateVerify, WaitCredential, WaitFinished,
+    WaitSignature, WaitVerdict,
 };
 pub(crate) use self::hello::{WaitEncryptedExtensions, WaitServerHello, start};
 use super::{Effects, Input};
@@ -52,6 +56,7 @@ pub(crate) enum State {
     WaitVerdict(WaitVerdict),
     WaitCertificateVerify(WaitCertificateVerify),
     WaitFinished(WaitFinished),
+    WaitCredential(WaitCredential),
     WaitSignature(WaitSignature),
     Connected,
 }
@@ -90,6 +95,7 @@ impl State {
                 s.on_certificate_verify(&m)
             }
             (Self::WaitFinished(s), M(Message::Finished(m))) => s.on_finished(&m, fx),
+            (Self::WaitCredential(s), Answer(answer)) => s.on_credential(answer, fx),
             (Self::WaitSignature(s), Answer(answer)) => s.on_signature(answer, fx),
             (state, input) => Err(Error::unexpected(state.name(), input.name())),
         }
@@ -105,6 +111,7 @@ impl State {
             Self::WaitVerdict(_) => "WAIT_VERDICT",
             Self::WaitCertificateVerify(_) => "WAIT_CV",
             Self::WaitFinished(_) => "WAIT_FINISHED",
+            Self::WaitCredential(_) => "WAIT_CREDENTIAL",
             Self::WaitSignature(_) => "WAIT_SIGNATURE",
             Self::Connected => "CONNECTED",
         }

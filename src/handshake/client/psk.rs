@@ -125,12 +125,12 @@ impl Offered {
         self.hash.output_len() == hash.output_len()
     }
 
-    /// The session, if early data may go with it: the server takes some, and the protocol that it was for is one that we
-    /// offer again (RFC 9846 §4.3.10).
+    /// The session, if early data may go with it: the server takes some, and the protocol that it was for, if it was for one,
+    /// is offered again (RFC 9846 §4.3.10).
     pub(super) fn for_early_data(&self, alpn: &[Vec<u8>]) -> Option<&Resumed> {
         match &self.origin {
             Origin::Session(session) if session.max_early_data > 0 => {
-                let same = session.alpn.as_ref().map_or(alpn.is_empty(), |old| alpn.contains(old));
+                let same = session.alpn.as_ref().is_none_or(|old| alpn.contains(old));
                 same.then_some(session)
             }
             _ => None,

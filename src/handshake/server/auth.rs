@@ -108,7 +108,9 @@ impl Flow {
         log_secret(common, "SERVER_TRAFFIC_SECRET_0", &self.client_random, &ours);
         fx.push(Effect::WriteKey(self.suite, ours));
         if self.takes_early_data {
-            fx.push(Effect::HalfRtt(Box::new(self.summary.clone())));
+            // RFC 9846 §7.5: the exporter's secret is there as soon as our Finished is.
+            let exporter = self.schedule.main().exporter(&server_hash);
+            fx.push(Effect::HalfRtt(Box::new((self.summary.clone(), exporter))));
             return Ok(State::WaitEndOfEarlyData(WaitEndOfEarlyData { flow: self, server_hash }));
         }
         let by_certificate = !self.summary.resumed && self.summary.external_psk.is_none();
@@ -141,6 +143,7 @@ impl Flow {
             suite: self.suite,
             resumption,
             policy: self.grant.policy,
+            alpn: self.summary.alpn.clone(),
             client: self.summary.peer(),
             authenticated: self.grant.authenticated,
             next: 0,

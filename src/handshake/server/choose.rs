@@ -131,7 +131,7 @@ fn choose_suite(
 }
 
 /// A post-quantum group if there is a common one, whatever it costs; beyond that, our order among those for which there
-/// is a share already, and only then a group that costs another round trip.
+/// is a share already, and only then a group that costs another round trip. Under a strict order shares do not count.
 fn choose_group(config: &ServerConfig, hello: &ClientHello<'_>) -> Result<NamedGroup, Error> {
     let offered: Vec<NamedGroup> =
         hello.groups.unwrap_or_default().iter().map(NamedGroup).collect();
@@ -139,7 +139,8 @@ fn choose_group(config: &ServerConfig, hello: &ClientHello<'_>) -> Result<NamedG
         config.common.groups.iter().filter(|group| offered.contains(group)).copied().collect();
     let quantum = common.iter().any(|group| group.is_post_quantum());
     let eligible = || common.iter().copied().filter(|group| group.is_post_quantum() == quantum);
-    let shared = eligible().find(|group| hello.share_for(*group).is_some());
+    let cheap = |group: &NamedGroup| !config.strict_groups && hello.share_for(*group).is_some();
+    let shared = eligible().find(cheap);
     Ok(shared.or(eligible().next()).ok_or(NoOverlap::Group(offered))?)
 }
 

@@ -8,7 +8,7 @@ use super::State;
 use super::auth::{Flow, Grant};
 use super::choose::{Identity, Parameters, choose_client_type};
 use super::hello::Standing;
-use super::psk::{Chosen, Source};
+use super::psk::{Chosen, Source, age_skew};
 use crate::codepoints::CertificateType;
 use crate::config::{ClientAuth, ServerConfig};
 use crate::decision::Choice;
@@ -55,8 +55,20 @@ pub(super) fn emit(
     };
     let now = flight.chosen.is_none();
     let client_type = choose_client_type(&flight.standing.client_auth, hello, now)?;
+    // RFC 7250 §4.2: the extension is answered also where no certificate is shown, with what it would be.
+    let server_type = match &identity {
+        Some(identity) => Some(identity.credential.certificate_type()),
+        None if hello.server_certificate_types.is_some() => {
+            let would_be = {
+                let Flight { config, standing, choice, .. } = &flight;
+                Identity::choose(config, &standing.credentials, choice, hello).ok()
+            };
+            would_be.map(|identity| identity.credential.certificate_type())
+        }
+        None => None,
+    };
     let schedule = send_hello(&flight, hello, &mut transcript, fx)?;
-    let shown = (identity.as_ref(), client_type);
+    let shown = (identity.as_ref(), server_type, client_type);
     let flow = send_parameters(flight, hello, shown, schedule, transcript, fx)?;
     let Some(Identity { credential, scheme, .. }) = identity else {
         return flow.finish_flight(fx);
@@ -102,7 +114,7 @@ fn send_hello(
     };
     fx.send(common, transcript, message);
     // RFC 9846 Appendix E.4: right after the server's first message, which a retry has sent before.
-    if !session_id.is_empty() && !flight.retried {
+    if config.sends_change_cipher_spec(session_id) && !flight.retried {
         fx.push(Effect::ChangeCipherSpec);
     }
     let hello_hash = transcript.current();
@@ -126,7 +138,11 @@ fn send_hello(
 fn send_parameters(
     flight: Flight,
     hello: &ClientHello<'_>,
-    (identity, client_type): (Option<&Identity>, Option<CertificateType>),
+    (identity, server_type, client_type): (
+        Option<&Identity>,
+        Option<CertificateType>,
+        Option<CertificateType>,
+    ),
     schedule: HandshakeSecret,
     mut transcript: Transcript,
     fx: &mut Effects<'_>,
@@ -136,7 +152,6 @@ fn send_parameters(
         flight;
     let common = &config.common;
     let grant = Grant::new(&config, hello, policy, chosen.as_ref(), fx.now);
-    let server_type = identity.map(|identity| identity.credential.certificate_type());
     let message = write_encrypted_extensions(&EncryptedFields {
         server_name: identity.is_some_and(|identity| identity.by_name),
         groups: (parameters.group.is_some() && common.groups.first() != parameters.group.as_ref())
@@ -161,6 +176,8 @@ fn send_parameters(
         (true, true) => EarlyData::Accepted,
         (true, false) => EarlyData::Rejected,
     };
+    let psks = hello.psks.as_ref().zip(chosen.as_ref());
+    summary.ticket_age_skew = psks.and_then(|(psks, chosen)| age_skew(psks, chosen, fx.now));
     match chosen.map(|chosen| chosen.source) {
         Some(Source::Session { session, .. }) => {
             // What the application judges is not the verifier's.

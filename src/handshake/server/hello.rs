@@ -190,9 +190,9 @@ impl Pending {
     }
 
     fn terms(&self, hello: &ClientHello<'_>, parameters: &Parameters, fx: &Effects) -> Terms {
-        let (auth, alpn) = (&self.standing.client_auth, parameters.alpn.as_deref());
-        let policy = self.config.policy(auth, hello.server_name, alpn);
-        Terms { suite: parameters.suite, policy, now: fx.now }
+        let (auth, alpn) = (&self.standing.client_auth, parameters.alpn.clone());
+        let policy = self.config.policy(auth, hello.server_name, alpn.as_deref());
+        Terms { suite: parameters.suite, alpn, policy, now: fx.now }
     }
 
     /// The transcript before this ClientHello, if it is the second one.
@@ -314,7 +314,7 @@ fn ask_again(
     let message = retry_message(&config, &retry, hello.legacy_session_id)?;
     fx.push(Effect::Send(message));
     // RFC 9846 Appendix E.4: right after the server's first message.
-    if !hello.legacy_session_id.is_empty() {
+    if config.sends_change_cipher_spec(hello.legacy_session_id) {
         fx.push(Effect::ChangeCipherSpec);
     }
     Ok(State::WaitSecondClientHello(WaitSecondClientHello { config, choice, retry }))

@@ -13,7 +13,6 @@ use crate::handshake::psk::binder_transcript;
 use crate::key_schedule::{EarlySecret, PskKind};
 use crate::message::{ClientHello, OfferedPsks, PSK_DHE_KE, PSK_KE};
 use crate::psk::{ExternalPsk, PskPolicy};
-use crate::replay::WINDOW_SECONDS;
 use crate::secret::{Secret, constant_time_eq};
 use crate::ticket::{RedeemedTicket, ServerSession};
 use crate::transcript::Transcript;
@@ -37,9 +36,11 @@ pub(crate) enum Source {
     External { identity: Vec<u8> },
 }
 
-/// The policy that a ticket has to have been issued under, and the suite that was chosen.
+/// The policy that a ticket has to have been issued under, and what was chosen.
 pub(super) struct Terms {
     pub(super) suite: &'static CipherSuite,
+    /// The protocol that was chosen, which early data has to be for.
+    pub(super) alpn: Option<Vec<u8>>,
     pub(super) policy: [u8; 32],
     pub(super) now: UnixTime,
 }
@@ -169,9 +170,18 @@ pub(super) fn is_first(
     store.is_some_and(|store| (!shared || store.is_shared()) && store.is_first(flight, now))
 }
 
+/// RFC 9846 §8.3: by how many milliseconds a ticket is older, as the client says, than it is by our clock.
+pub(super) fn age_skew(psks: &OfferedPsks<'_>, chosen: &Chosen, now: UnixTime) -> Option<i64> {
+    let Source::Session { session, .. } = &chosen.source else { return None };
+    let offered = psks.identities.get(chosen.index)?;
+    let claimed = offered.obfuscated_ticket_age.wrapping_sub(session.age_add);
+    let actual = now.as_secs().checked_sub(session.issued)?.checked_mul(1000)?;
+    i64::from(claimed).checked_sub(i64::try_from(actual).ok()?)
+}
+
 /// RFC 9846 §4.3.10 and §8: the hash under which the first flight is to be recorded, if its early data can be taken at
-/// all: the first key, a ticket that allows it (and no more than we take now), the same suite, and a fresh ClientHello.
-/// (Version and protocol are the same already: a ticket from under another policy is not taken.)
+/// all: the first key, a ticket that allows it (and no more than we take now), the same suite and protocol, and a fresh
+/// ClientHello.
 pub(super) fn early_data_flight(
     config: &ServerConfig,
     hello: &ClientHello<'_>,
@@ -179,20 +189,19 @@ pub(super) fn early_data_flight(
     chosen: &Chosen,
     terms: &Terms,
 ) -> Option<[u8; 32]> {
-    let (_, max) = config.early_data.as_ref()?;
+    let (store, max) = config.early_data.as_ref()?;
     let Source::Session { session, .. } = &chosen.source else { return None };
     let allowed = hello.offers_early_data
         && chosen.index == 0
         && (1..=*max).contains(&session.max_early_data)
-        && session.suite == terms.suite.id;
+        && session.suite == terms.suite.id
+        && session.alpn == terms.alpn;
     if !allowed {
         return None;
     }
-    let offered = psks.identities.first()?;
     // RFC 9846 §8.3: the client's view of the ticket's age against ours.
-    let claimed = offered.obfuscated_ticket_age.wrapping_sub(session.age_add);
-    let actual = terms.now.as_secs().checked_sub(session.issued)?.checked_mul(1000)?;
-    let fresh = u64::from(claimed).abs_diff(actual) <= WINDOW_SECONDS * 1000;
+    let skew = age_skew(psks, chosen, terms.now)?;
+    let fresh = skew.unsigned_abs() <= store.window_seconds().saturating_mul(1000);
     // RFC 9846 §8.2: only what was validated names the flight, and that is the binder.
     let binder = psks.binders.first()?;
     fresh.then(|| config.common.provider.fingerprint(binder))
