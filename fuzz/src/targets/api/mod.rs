@@ -134,8 +134,7 @@ impl Game {
 
     /// An honest peer over an honest transport breaks no rule.
     fn check_error(&self, error: &Error, side: &Side, peer: &Side) {
-        let limits =
-            [Limit::KeyUpdates, Limit::PostHandshake, Limit::Tickets, Limit::EmptyRecords];
+        let limits = [Limit::KeyUpdates, Limit::PostHandshake, Limit::Tickets, Limit::EmptyRecords];
         let fine = match error {
             Error::Limit(limit) => limits.contains(limit),
             Error::PeerAlert(_) => peer.error.is_some(),
