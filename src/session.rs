@@ -118,7 +118,7 @@ impl Session {
         let key = SessionKey(*r.array()?);
         let suite = CipherSuiteId(r.u16()?);
         let psk = Secret::from_slice(r.vec8()?).ok_or(r.malformed())?;
-        let this = Self {
+        let mut this = Self {
             key,
             suite,
             psk,
@@ -131,6 +131,7 @@ impl Session {
             chain_expiry: r.u64()?,
             server: PeerIdentity::read(&mut r)?,
         };
+        this.server.until = this.chain_expiry;
         r.finish()?;
         Ok(this)
     }
@@ -166,12 +167,16 @@ pub(crate) struct PeerIdentity {
     /// Leaf first.
     pub(crate) chain: Vec<CertificateDer<'static>>,
     pub(crate) raw_public_key: Option<SubjectPublicKeyInfoDer<'static>>,
+    /// The last second in which the verdict on it is good, in seconds since 1970: the evidence that nothing was revoked
+    /// ends, too.
+    pub(crate) until: u64,
 }
 
 impl PeerIdentity {
-    /// When the first of its certificates expires, in seconds since 1970. A raw public key never does.
+    /// When the first of its certificates expires, or the evidence about them, in seconds since 1970. A raw public key
+    /// never does.
     pub(crate) fn expiry(&self) -> u64 {
-        verify::expiry(&self.chain)
+        verify::expiry(&self.chain).min(self.until)
     }
 
     pub(crate) fn write(&self, w: &mut Writer) {
@@ -179,10 +184,12 @@ impl PeerIdentity {
         w.vec24(|w| w.raw(self.raw_public_key.as_deref().unwrap_or_default()));
     }
 
+    /// Until when it is good is not written with it.
     pub(crate) fn read(r: &mut Reader<'_>) -> Result<Self, Error> {
         let chain = read_chain(r)?;
         let key = Some(r.vec24()?.to_vec()).filter(|key| !key.is_empty());
-        Ok(Self { chain, raw_public_key: key.map(SubjectPublicKeyInfoDer::from) })
+        let raw_public_key = key.map(SubjectPublicKeyInfoDer::from);
+        Ok(Self { chain, raw_public_key, until: u64::MAX })
     }
 
     fn size(&self) -> usize {

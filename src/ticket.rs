@@ -67,7 +67,7 @@ impl ServerSession {
         if r.u8().ok()? != STATE_VERSION {
             return None;
         }
-        let this = Self {
+        let mut this = Self {
             suite: CipherSuiteId(r.u16().ok()?),
             psk: Secret::from_slice(r.vec8().ok()?)?,
             age_add: r.u32().ok()?,
@@ -80,6 +80,7 @@ impl ServerSession {
             chain_expiry: r.u64().ok()?,
             client: PeerIdentity::read(&mut r).ok()?,
         };
+        this.client.until = this.chain_expiry;
         r.finish().ok()?;
         Some(this)
     }

@@ -126,8 +126,23 @@ pub(crate) fn on_certificate(
     Ok(peer)
 }
 
+/// What is left of a verdict that accepted a peer.
+#[derive(Clone, Copy)]
+pub(crate) struct Verdict {
+    /// Which versions have judged it, if the verifier did.
+    pub(crate) version: Option<TrustVersion>,
+    /// The last second in which what the verifier went by is good; `u64::MAX` if it did not judge.
+    pub(crate) until: u64,
+}
+
+impl Default for Verdict {
+    fn default() -> Self {
+        Self { version: None, until: u64::MAX }
+    }
+}
+
 /// Takes the verdict on the peer's chain: by the application's answer, or by the verifier of the configuration, as it was
-/// when the connection began. In that case the result says which versions have judged.
+/// when the connection began.
 pub(crate) fn judge(
     common: &Common,
     verifier: &Verifier,
@@ -135,22 +150,23 @@ pub(crate) fn judge(
     peer: &PeerCertificates,
     answer: Answer,
     fx: &mut Effects<'_>,
-) -> Result<Option<TrustVersion>, Error> {
+) -> Result<Verdict, Error> {
     match answer {
-        Answer::Accept => Ok(None),
+        Answer::Accept => Ok(Verdict::default()),
         Answer::Reject(error) => Err(Error::Certificate(error)),
         Answer::Refuse(alert) => Err(Error::Refused(alert)),
         _ => {
             let (provider, name) = (&common.provider, peer.name.as_ref());
             if let Some(key) = &peer.raw_public_key {
                 verifier.verify_raw_public_key(provider, key)?;
-                return Ok(None);
+                return Ok(Verdict::default());
             }
             let (purpose, evidence) = (side.purpose(), peer.evidence());
             let (budget, now) = (&mut *fx.budget, fx.now);
             let chain = &peer.chain;
-            verifier.verify_within(budget, provider, chain, purpose, name, now, evidence)?;
-            Ok(verifier.version_for(chain))
+            let path =
+                verifier.verify_within(budget, provider, chain, purpose, name, now, evidence)?;
+            Ok(Verdict { version: verifier.version_for(chain), until: path.until })
         }
     }
 }

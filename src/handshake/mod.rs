@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 
+use self::auth::Verdict;
 use self::post_auth::PostAuth;
 use self::psk::{SessionKeeper, TicketIssuer};
 use crate::codepoints::{
@@ -167,14 +168,17 @@ pub struct Summary {
     /// The raw public key that the peer authenticated with in place of certificates: a DER SubjectPublicKeyInfo
     /// (RFC 7250).
     pub peer_raw_public_key: Option<SubjectPublicKeyInfoDer<'static>>,
-    /// The OCSP response that came with the peer's leaf; empty if there was none. It is not checked.
+    /// The OCSP response that came with the peer's leaf, as it came; empty if there was none.
     pub peer_ocsp: Vec<u8>,
-    /// The certificate timestamps that came with the peer's leaf. They are not checked.
+    /// The certificate timestamps that came with the peer's leaf, as they came.
     pub peer_scts: Vec<Vec<u8>>,
     /// Which versions of what is in [`Shared`](crate::Shared) handles have judged the peer, or hold now what judged it in the
     /// session that was resumed. `None` if the application judged itself, nobody had to be judged, or the connection came
     /// from another process, whose versions mean nothing here.
     pub trust_version: Option<TrustVersion>,
+    /// The last second in which what the verifier has accepted is good, beside the certificates themselves; `u64::MAX` if
+    /// it says nothing about that. Sessions end then.
+    pub(crate) peer_until: u64,
     /// Whether an earlier session was resumed.
     pub resumed: bool,
     /// The identity of the external pre-shared key that the connection rests on, in place of certificates.
@@ -249,12 +253,13 @@ impl Summary {
     }
 
     /// Notes what the peer showed, and was accepted, and by which versions.
-    fn set_peer(&mut self, peer: PeerCertificates, version: Option<TrustVersion>) {
-        self.trust_version = version;
+    fn set_peer(&mut self, peer: PeerCertificates, verdict: Verdict) {
+        self.trust_version = verdict.version;
         self.peer_chain = peer.chain;
         self.peer_raw_public_key = peer.raw_public_key;
         self.peer_ocsp = peer.ocsp;
         self.peer_scts = peer.scts;
+        self.peer_until = verdict.until;
     }
 
     /// Notes who the peer was in the session that is resumed. If `verifier` judged it then, it goes by the same now.
@@ -263,12 +268,14 @@ impl Summary {
         self.trust_version = verifier.and_then(|verifier| verifier.version_for(&peer.chain));
         self.peer_chain = peer.chain;
         self.peer_raw_public_key = peer.raw_public_key;
+        self.peer_until = peer.until;
     }
 
     /// Who the peer is, for a session.
     pub(crate) fn peer(&self) -> PeerIdentity {
         let raw_public_key = self.peer_raw_public_key.clone();
-        PeerIdentity { chain: self.peer_chain.clone(), raw_public_key }
+        let (chain, until) = (self.peer_chain.clone(), self.peer_until);
+        PeerIdentity { chain, raw_public_key, until }
     }
 
     fn new(
@@ -290,6 +297,7 @@ impl Summary {
             peer_ocsp: Vec::new(),
             peer_scts: Vec::new(),
             trust_version: None,
+            peer_until: u64::MAX,
             resumed: false,
             external_psk: None,
             early_data: EarlyData::NotOffered,

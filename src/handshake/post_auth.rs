@@ -19,7 +19,7 @@ use crate::config::{ClientAuth, ClientConfig, Common, ServerConfig};
 use crate::decision::{Answer, PeerCertificates, Question};
 use crate::error::{Error, Misuse, Violation};
 use crate::handshake::auth::{
-    PendingSignature, Side, certificate_request, check_finished, judge, on_certificate,
+    PendingSignature, Side, Verdict, certificate_request, check_finished, judge, on_certificate,
     on_certificate_verify, peer_key, send_finished,
 };
 use crate::handshake::client::request::Request;
@@ -28,7 +28,6 @@ use crate::handshake::{Effect, Effects, Summary};
 use crate::message::{Certificate, CertificateRequest, Message};
 use crate::secret::Secret;
 use crate::transcript::Transcript;
-use crate::verify::TrustVersion;
 
 /// What a connection needs to authenticate its client later.
 pub(crate) enum PostAuth {
@@ -204,8 +203,8 @@ enum Progress {
     WaitFinished { transcript: Transcript, who: Option<Box<Known>> },
 }
 
-/// Who the client is, how it has signed, what has judged it, and by which versions.
-type Known = (PeerCertificates, SignatureScheme, ClientAuth, Option<TrustVersion>);
+/// Who the client is, how it has signed, what has judged it, and what came of that.
+type Known = (PeerCertificates, SignatureScheme, ClientAuth, Verdict);
 
 /// What the client has shown so far.
 struct Shown {
@@ -214,8 +213,8 @@ struct Shown {
     client_auth: ClientAuth,
     peer: PeerCertificates,
     spki: Vec<u8>,
-    /// By which versions it was judged.
-    version: Option<TrustVersion>,
+    /// What came of judging it.
+    verdict: Verdict,
 }
 
 impl Asking {
@@ -267,19 +266,19 @@ impl Asking {
                 self.on_certificate(&Certificate::read(compressed.raw, &body)?, fx)
             }
             (Progress::WaitCertificateVerify(shown), Message::CertificateVerify(proof)) => {
-                let Shown { mut transcript, client_auth, peer, spki, version } = *shown;
+                let Shown { mut transcript, client_auth, peer, spki, verdict } = *shown;
                 let hash = transcript.current();
                 on_certificate_verify(common, Side::Client, proof, &common.schemes, &spki, &hash)?;
                 transcript.add(proof.raw);
-                let who = Some(Box::new((peer, proof.scheme, client_auth, version)));
+                let who = Some(Box::new((peer, proof.scheme, client_auth, verdict)));
                 self.progress = Progress::WaitFinished { transcript, who };
                 Ok(())
             }
             (Progress::WaitFinished { transcript, who }, Message::Finished(finished)) => {
                 check_finished(&transcript, client_secret, finished)?;
                 let known = who.map(|who| {
-                    let (peer, scheme, client_auth, version) = *who;
-                    summary.set_peer(peer, version);
+                    let (peer, scheme, client_auth, verdict) = *who;
+                    summary.set_peer(peer, verdict);
                     summary.peer_scheme = Some(scheme);
                     let name = summary.server_name.as_ref().map(|name| name.to_str());
                     let name = name.as_ref().map(|name| name.as_bytes());
@@ -323,7 +322,7 @@ impl Asking {
             self.progress = Progress::WaitFinished { transcript, who: None };
             return Ok(());
         }
-        let shown = Shown { transcript, client_auth, peer, spki, version: None };
+        let shown = Shown { transcript, client_auth, peer, spki, verdict: Verdict::default() };
         let question = Question::Verdict(shown.peer.clone());
         self.progress = Progress::WaitVerdict(Box::new(shown));
         if common.ask.verdict {
@@ -339,7 +338,7 @@ impl Asking {
                 let common = &self.config.common;
                 let verifier = shown.client_auth.verifier().ok_or(Misuse::UnexpectedAnswer)?;
                 let peer = &shown.peer;
-                shown.version = judge(common, verifier, Side::Client, peer, answer, fx)?;
+                shown.verdict = judge(common, verifier, Side::Client, peer, answer, fx)?;
                 self.progress = Progress::WaitCertificateVerify(shown);
                 Ok(())
             }

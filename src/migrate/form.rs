@@ -334,6 +334,7 @@ fn write_summary(w: &mut Writer, summary: &Summary) {
     });
     w.vec16(|w| w.raw(name.map(ServerName::to_str).unwrap_or_default().as_bytes()));
     summary.peer().write(w);
+    w.u64(summary.peer_until);
     w.vec24(|w| w.raw(&summary.peer_ocsp));
     w.vec24(|w| summary.peer_scts.iter().for_each(|sct| w.vec16(|w| w.raw(sct))));
     w.u8(summary.resumed.into());
@@ -372,6 +373,7 @@ fn read_summary(
         server_name,
         peer_chain: peer.chain,
         peer_raw_public_key: peer.raw_public_key,
+        peer_until: r.u64()?,
         peer_ocsp: r.vec24()?.to_vec(),
         peer_scts: read_list(r)?,
         trust_version: None,

@@ -103,9 +103,9 @@ impl WaitVerdict {
         fx: &mut Effects<'_>,
     ) -> Result<State, Error> {
         let Client { config, verifier, .. } = &self.flow.client;
-        let version = judge(&config.common, verifier, Side::Server, &self.peer, answer, fx)?;
+        let verdict = judge(&config.common, verifier, Side::Server, &self.peer, answer, fx)?;
 
-        self.flow.summary.set_peer(self.peer, version);
+        self.flow.summary.set_peer(self.peer, verdict);
 
         Ok(State::WaitCertificateVerify(WaitCertificateVerify {
             flow: self.flow,

@@ -253,9 +253,9 @@ impl WaitVerdict {
         fx: &mut Effects<'_>,
     ) -> Result<State, Error> {
         let common = &self.flow.config.common;
-        let version = judge(common, &self.verifier, Side::Client, &self.peer, answer, fx)?;
+        let verdict = judge(common, &self.verifier, Side::Client, &self.peer, answer, fx)?;
 
-        self.flow.summary.set_peer(self.peer, version);
+        self.flow.summary.set_peer(self.peer, verdict);
 
         Ok(State::WaitCertificateVerify(WaitCertificateVerify {
             flow: self.flow,
