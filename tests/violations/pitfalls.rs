@@ -5,10 +5,12 @@ use std::sync::Arc;
 use sealwire::codepoints::{CipherSuiteId, ExtensionType as E, HandshakeType as H, NamedGroup};
 use sealwire::crypto::Provider;
 use sealwire::crypto::deterministic::{self, ScriptedRng};
-use sealwire::{Answer, Ask, ClientConfig, Connection, Event, Question, Read, ServerConfig};
+use sealwire::{
+    Answer, Ask, ClientConfig, Connection, Error, Event, Question, Read, ServerConfig, Violation,
+};
 
 use super::duel::{Duel, Unit, retry, simple};
-use super::edit::{Parts, parts, vec16};
+use super::edit::{Parts, leaf_extensions, parts, vec16};
 use super::psks::resumed;
 use super::refuse::{SECOND_CLIENT_HELLO, refuse_edited};
 use super::support::Role::{Client, Server};
@@ -51,7 +53,7 @@ fn pitfall_8_a_second_hello_with_a_suite_twice_or_without_its_key() {
         let len = parts.head.len() - 2 - (at - 2);
         parts.head[at - 4..at - 2].copy_from_slice(&u16::try_from(len).unwrap().to_be_bytes());
     });
-    let changed = sealwire::Violation::ChangedClientHello;
+    let changed = Violation::ChangedClientHello;
     refuse_edited(Client, retry(), SECOND_CLIENT_HELLO, twice, changed);
 
     // A key may be left out then (RFC 9846 §4.2.2), and the server goes on with its certificate.
@@ -222,7 +224,7 @@ fn pitfall_3_a_server_that_took_a_key_shows_no_certificate() {
             false => vec![unit],
         });
         let state = "WAIT_FINISHED";
-        duel.assert_refused(sealwire::Error::UnexpectedMessage { state, got });
+        duel.assert_refused(Error::UnexpectedMessage { state, got });
     }
 }
 
@@ -248,4 +250,39 @@ fn pitfall_11_a_client_without_tls_1_3_is_refused_once() {
     assert_eq!((format!("{again:?}"), out.len()), (format!("{error:?}"), 7));
     let suite = client.with_suites(&[CipherSuiteId::TLS_AES_128_GCM_SHA256]).unwrap();
     Calls::PLAIN.pair(suite, (*server).clone()).connect().chat();
+}
+
+/// Nobody gets a staple that was not asked for, and none is zero bytes long.
+#[test]
+fn pitfall_47_a_staple_that_nobody_asked_for_or_that_is_empty() {
+    let (client, server) = simple();
+    let unasked = (client.with_status_requests(false, false), server);
+    let staple = leaf_extensions(&[(E::status_request, vec![1, 0, 0, 1, 0x30])]);
+    refuse_edited(Server, unasked, H::certificate, &staple, Violation::UnsolicitedExtension);
+    let unasked = super::duel::mutual();
+    refuse_edited(Client, unasked, H::certificate, &staple, Violation::UnsolicitedExtension);
+    for body in [&[1, 0, 0, 0][..], &[1, 0, 0, 2, 0x30], &[1, 0, 0, 1, 0x30, 0], &[1], &[]] {
+        let edit = leaf_extensions(&[(E::status_request, body.to_vec())]);
+        refuse_edited(Server, simple(), H::certificate, &edit, Error::Decode("CertificateStatus"));
+    }
+}
+
+/// RFC 6962 §3.3: at least one timestamp, none of them empty, and every length what it should be.
+#[test]
+fn pitfall_48_lists_of_timestamps_with_wrong_lengths() {
+    let wrong: [&[u8]; 8] = [
+        &[],
+        &[0],
+        &[0, 0],
+        &[0, 2, 0, 0],
+        &[0, 3, 0, 2, 7],
+        &[0, 4, 0, 1, 7],
+        &[0, 3, 0, 1, 7, 0],
+        &[0, 5, 0, 1, 7, 0, 0],
+    ];
+    for body in wrong {
+        let edit = leaf_extensions(&[(E::signed_certificate_timestamp, body.to_vec())]);
+        let expected = Error::Decode("SignedCertificateTimestampList");
+        refuse_edited(Server, simple(), H::certificate, &edit, expected);
+    }
 }
