@@ -232,9 +232,6 @@ impl<'a> Response<'a> {
 
     /// What the response says of the certificate, if it may be believed (RFC 6960 §3.2).
     fn status(&self, link: &Link<'_>, times: Times, provider: &Provider) -> Status {
-        if self.produced_at > times.now.saturating_add(CLOCK_TOLERANCE) {
-            return early(link, self.produced_at, times);
-        }
         let entries = self.entries.iter().filter(|entry| entry.id.names(link, provider));
         let statuses = entries.map(|entry| entry.status(link, times));
         // What one entry revokes no other makes good.
@@ -243,10 +240,18 @@ impl<'a> Response<'a> {
             Status::Good { .. } => 1,
             Status::Unknown(_) => 2,
         });
-        first.unwrap_or_else(|| {
-            let what = "it says nothing about this certificate";
-            Status::Unknown(Reason::BadStaple { certificate: subject(link.certificate), what })
-        })
+        match first {
+            Some(Status::Good { .. })
+                if self.produced_at > times.now.saturating_add(CLOCK_TOLERANCE) =>
+            {
+                early(link, self.produced_at, times)
+            }
+            Some(status) => status,
+            None => {
+                let what = "it says nothing about this certificate";
+                Status::Unknown(Reason::BadStaple { certificate: subject(link.certificate), what })
+            }
+        }
     }
 }
 
@@ -356,19 +361,19 @@ impl<'a> Entry<'a> {
         read.ok()
     }
 
-    /// What this entry says, if it may be believed now (RFC 6960 §4.2.2.1). That something is revoked does not get old.
+    /// What this entry says, if it may be believed now (RFC 6960 §4.2.2.1). What revokes is believed at any time.
     fn status(&self, link: &Link<'_>, times: Times) -> Status {
         let certificate = || subject(link.certificate);
         let bad = |what| Status::Unknown(Reason::BadStaple { certificate: certificate(), what });
-        if self.unknown_critical {
-            return bad("its entry has a critical extension that is not understood");
-        }
         match self.says {
             Says::Revoked { since, reason } => {
                 return Status::Revoked(link.revoked(since, reason_name(reason), times.now));
             }
             Says::Unknown => return bad("its responder does not know the certificate"),
             Says::Good => {}
+        }
+        if self.unknown_critical {
+            return bad("its entry has a critical extension that is not understood");
         }
         if self.this_update > times.now.saturating_add(CLOCK_TOLERANCE) {
             return early(link, self.this_update, times);

@@ -77,6 +77,15 @@ fn what_a_staple_revokes_is_revoked() {
     let policy = Revocation::hard_fail().with_crls(clean);
     let verdict = pki.stapled(policy, &Response::new(&[old]).sign(&pki.ica));
     refused(verdict, "revoked", Alert::certificate_revoked);
+    // Nor does it matter that our clock is slow, or that there is more to it than we understand.
+    let odd = Single {
+        this_update: "20260102000000Z",
+        extensions: vec![extension(UNKNOWN, true, &[5, 0])],
+        ..Single::revoked(&pki.ica, SERVER)
+    };
+    let early = Response { produced_at: "20260102000000Z", ..Response::new(&[odd]) };
+    let verdict = pki.stapled(Revocation::soft_fail(), &early.sign(&pki.ica));
+    refused(verdict, "revoked", Alert::certificate_revoked);
     let listed = crls(&[List::of(SERVER).sign(&pki.ica)]);
     let policy = Revocation::soft_fail().with_crls(listed);
     let verdict = pki.stapled(policy, &pki.response().sign(&pki.ica));
