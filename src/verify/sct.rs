@@ -65,7 +65,7 @@ impl CtLog {
 /// [`Verifier::with_transparency`](crate::Verifier::with_transparency). Cheap to clone.
 ///
 /// Timestamps may be dated up to 5 minutes ahead of our clock. A certificate that is itself trusted, without a CA above it,
-/// is not asked about.
+/// is not asked about. The first 16 timestamps are looked at.
 #[derive(Clone)]
 pub struct Transparency {
     logs: Arc<Logs>,
@@ -179,6 +179,8 @@ pub(super) fn check(
 struct Count {
     /// The places of the logs that vouch for the certificate.
     logs: Vec<usize>,
+    /// How many timestamps were looked at.
+    seen: usize,
     /// Why the last timestamp that does not count does not.
     trouble: Option<&'static str>,
 }
@@ -208,9 +210,10 @@ impl Transparency {
         count: &mut Count,
         judge: &mut Judge<'_, '_>,
     ) -> Result<(), Stop> {
-        if self.required && self.is_met(count) {
+        if self.required && self.is_met(count) || count.seen >= MAX_TIMESTAMPS {
             return Ok(());
         }
+        count.seen += 1;
         match self.judge(sct, entry, not_after, now, judge)? {
             Ok(place) if count.logs.contains(&place) => {}
             Ok(place) => count.logs.push(place),
@@ -394,6 +397,8 @@ fn seconds(time: UnixTime) -> i64 {
     i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
 
+/// More than any certificate has, and few enough that they do not use up what a verdict may cost.
+const MAX_TIMESTAMPS: usize = 16;
 /// The contents octets of the extension's object identifier (RFC 6962 §3.3).
 pub(super) const TIMESTAMPS: &[u8] = &[0x2b, 6, 1, 4, 1, 0xd6, 0x79, 2, 4, 2];
 const EXTENSIONS: u8 = der::context_constructed(3);

@@ -50,7 +50,18 @@ fn a_step_is_at_most_one_signature_and_none_is_checked_twice() {
     // What was not accepted is not remembered.
     assert_eq!(count(&other, &chain, evidence(&[])), ("revocation-unknown", 4));
 
-    // Nobody is made to check more than a verdict may cost.
-    let bad: Vec<_> = (0..40).map(|n| sct(&logs[0], NOW * 1000 + n, &x509_entry(b"x"))).collect();
-    assert_eq!(count(&verifier, &chain, evidence(&bad)).0, "budget-exhausted");
+    // Nobody is made to check more than a verdict may cost: 16 timestamps are looked at, and no more than 32 signatures.
+    let bad = (0..40).map(|n| sct(&logs[0], NOW * 1000 + n, &x509_entry(b"x")));
+    let bad: Vec<_> = bad.chain(good.iter().cloned()).collect();
+    assert_eq!(count(&verifier, &chain, evidence(&bad)).0, "not-logged");
+    let forged = |_| {
+        let draft = Draft { serial: vec![0x31], extensions: vec![], ..Draft::ca(&responder) };
+        let forged = draft.with(purposes(&[OCSP_SIGNING]));
+        Draft { issuer: Some(pki.ica.name.clone()), ..forged }.sign(&pki.server).to_vec()
+    };
+    let certificates = (0..40).map(forged).collect();
+    let ocsp = Response { certificates, ..Response::new(&[Single::good(&pki.ica, SERVER)]) };
+    let ocsp = ocsp.sign(&responder);
+    let evidence = Evidence { ocsp: &ocsp, ..Evidence::default() };
+    assert_eq!(count(&verifier, &chain, evidence).0, "budget-exhausted");
 }
