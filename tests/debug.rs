@@ -363,8 +363,14 @@ fn show_connections(
     let credential = pki().client(Kind::P256).credential(client.provider());
     let client = client.with_credentials(vec![credential]).with_sessions(sessions.clone());
     let client = client.with_early_data(true).with_key_log(lines.clone());
-    let all =
-        Ask { client_hello: true, signature: true, verdict: true, psk: true, early_data: true };
+    let all = Ask {
+        client_hello: true,
+        credential: true,
+        signature: true,
+        verdict: true,
+        psk: true,
+        early_data: true,
+    };
     let client = client.with_ask(all);
     let server = server.with_client_auth(ClientAuth::Optional(Verifier::new(pki().anchors())));
     let server = server.with_tickets(keys.clone()).with_key_log(lines.clone()).with_ask(all);

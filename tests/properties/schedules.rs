@@ -27,8 +27,14 @@ enum Flow {
 
 const FLOWS: [Flow; 4] = [Flow::Mutual, Flow::Retry, Flow::External, Flow::Early];
 
-const ALL: Ask =
-    Ask { client_hello: true, signature: true, verdict: true, psk: true, early_data: true };
+const ALL: Ask = Ask {
+    client_hello: true,
+    credential: true,
+    signature: true,
+    verdict: true,
+    psk: true,
+    early_data: true,
+};
 
 /// Accepts every first flight: each case has one.
 #[derive(Debug)]
@@ -98,6 +104,10 @@ fn configs(flow: Flow) -> (ClientConfig, ServerConfig) {
 fn spelt_out(role: Role, question: &Question) -> Answer {
     match question {
         Question::ClientHello(_) => Answer::Choose(Choice::default()),
+        Question::Credential(_) => {
+            let identity = pki().client(Kind::Ed25519);
+            Answer::Credential(Some(identity.credential(&seeded(99))))
+        }
         Question::Signature(request) => {
             let identity = match role {
                 Role::Client => pki().client(Kind::Ed25519),

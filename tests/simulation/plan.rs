@@ -106,7 +106,9 @@ fn max_fragment(rand: &mut Rand) -> usize {
 
 fn ask(rand: &mut Rand) -> Ask {
     let mut bit = || one_in(rand, 6);
-    Ask { client_hello: bit(), signature: bit(), verdict: bit(), psk: bit(), early_data: bit() }
+    let (client_hello, credential, signature) = (bit(), bit(), bit());
+    let (verdict, psk, early_data) = (bit(), bit(), bit());
+    Ask { client_hello, credential, signature, verdict, psk, early_data }
 }
 
 impl World {
