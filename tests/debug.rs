@@ -252,6 +252,7 @@ fn show_values(shown: &mut Shown, planted: &Planted) {
     let verifier = Verifier::new(pki().anchors());
     let name = server_name();
     shown.add("Profile", &Profile::default());
+    shown.add("TrustVersion", &TrustVersion::default());
     show_evidence(shown, provider);
     let nothing = Evidence::default();
     let started = verifier.start(provider, chain, Purpose::Server, Some(&name), now(), nothing);
@@ -395,6 +396,7 @@ fn show_connections(
             shown.add("Question", question);
             match question {
                 Question::ClientHello(view) => shown.add("ClientHelloView", view),
+                Question::Credential(request) => shown.add("CredentialRequest", request),
                 Question::Signature(request) => shown.add("SignatureRequest", request),
                 Question::Verdict(certificates) => shown.add("PeerCertificates", certificates),
                 _ => {}

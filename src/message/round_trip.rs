@@ -177,7 +177,7 @@ proptest! {
         let mut raw = write_hello(&hello);
         let Message::ClientHello(read) = Message::read(&raw).unwrap() else { panic!() };
         let Some(truncated_len) = read.psks.map(|psks| psks.truncated_len) else { return Ok(()) };
-        let binders: Vec<_> = (fill..).zip(&hello.psks).map(|(n, (_, _, len))| vec![n; *len]).collect();
+        let binders: Vec<_> = (0..=u8::MAX).cycle().skip(fill.into()).zip(&hello.psks).map(|(n, (_, _, len))| vec![n; *len]).collect();
         set_binders(&mut raw, truncated_len, binders.iter().map(|binder| &binder[..]));
         let Message::ClientHello(read) = Message::read(&raw).unwrap() else { panic!() };
         prop_assert_eq!(read.psks.unwrap().binders, binders.iter().map(|b| &b[..]).collect::<Vec<_>>());
