@@ -9,7 +9,7 @@ use sealwire::crypto::deterministic::{SeededRng, provider};
 use sealwire::crypto::{Aead, AeadKey, CipherSuite, Provider};
 use sealwire::pki_types::{ServerName, UnixTime};
 use sealwire::{
-    Ask, ClientAuth, ClientConfig, CookieKey, CryptoError, ExternalPsk, MemoryReplay,
+    Ask, ClientAuth, ClientConfig, CookieKey, CryptoError, ExternalPsk, Limits, MemoryReplay,
     MemorySessions, MemoryTickets, MigrationKey, Padding, PskPolicy, ServerConfig, TicketKeys,
     Tickets, Verifier,
 };
@@ -106,9 +106,14 @@ fn max_fragment(rand: &mut Rand) -> usize {
 
 fn ask(rand: &mut Rand) -> Ask {
     let mut bit = || one_in(rand, 6);
-    let (client_hello, credential, signature) = (bit(), bit(), bit());
-    let (verdict, psk, early_data) = (bit(), bit(), bit());
-    Ask { client_hello, credential, signature, verdict, psk, early_data }
+    Ask {
+        client_hello: bit(),
+        credential: bit(),
+        signature: bit(),
+        verdict: bit(),
+        psk: bit(),
+        early_data: bit(),
+    }
 }
 
 impl World {
@@ -166,7 +171,11 @@ impl World {
         let server = server.with_suites(&suites[1]).unwrap();
         let server = server.with_groups(&groups[1]).unwrap();
         let server = server.with_alpn(&alpn[1]).unwrap().with_padding(padding(rand));
-        let mut server = server.with_max_fragment(max_fragment[1]).unwrap().with_ask(ask(rand));
+        let server = server.with_max_fragment(max_fragment[1]).unwrap();
+        // Early data that is not taken may come in very small records, or very long ones.
+        let mut limits = Limits::default();
+        limits.skipped_early_data = 1 << 24;
+        let mut server = server.with_limits(limits).with_ask(ask(rand));
         if one_in(rand, 6) {
             server = server.with_key_update_after(2 + rand.next() % 20);
         }
