@@ -91,19 +91,27 @@ impl<'a> Subtrees<'a> {
         for (name, rdns) in &names.names {
             let refused = || Refusal::Name(name.to_string());
             let same_form = |base: &&Base<'_>| applies(base.name, *name);
+            // Looked at once and not for every base: a hostile chain has thousands of both.
+            let sound = match name {
+                GeneralName::Dns(name) => is_host(name.strip_prefix(b"*.").unwrap_or(name)),
+                _ => true,
+            };
+            let judge = |base: &Base<'_>| {
+                judge(base, *name, rdns.as_deref()).filter(|_| sound).ok_or_else(refused)
+            };
             let mut constrained = false;
             let mut allowed = false;
             for base in self.permitted.iter().filter(same_form) {
                 budget.comparison(cost(rdns.as_deref()))?;
                 constrained = true;
-                allowed |= judge(base, *name, rdns.as_deref()).ok_or_else(refused)?.within;
+                allowed |= judge(base)?.within;
             }
             if constrained && !allowed {
                 return Err(refused());
             }
             for base in self.excluded.iter().filter(same_form) {
                 budget.comparison(cost(rdns.as_deref()))?;
-                if judge(base, *name, rdns.as_deref()).ok_or_else(refused)?.touched {
+                if judge(base)?.touched {
                     return Err(refused());
                 }
             }
@@ -149,7 +157,7 @@ fn judge(base: &Base<'_>, name: GeneralName<'_>, rdns: Option<&[Rdn]>) -> Option
     use GeneralName as G;
     let both = |inside| Some(Relation { within: inside, touched: inside });
     match (base.name, name) {
-        (G::Dns(base), G::Dns(name)) => dns(base, name),
+        (G::Dns(base), G::Dns(name)) => Some(dns(base, name)),
         (G::Ip(base), G::Ip(ip)) => both(address(base, ip)?),
         (G::Email(base), G::Email(name)) => both(email(base, name)?),
         (G::Uri(base), G::Uri(uri)) => both(uri_host(base, uri)?),
@@ -203,17 +211,15 @@ fn is_base(base: GeneralName<'_>) -> bool {
 }
 
 /// A DNS base means the name itself and everything under it (RFC 5280 §4.2.1.10). With a leading period it permits only
-/// what is under it, and excludes both: the doubtful name is never allowed.
-fn dns(base: &[u8], pattern: &[u8]) -> Option<Relation> {
+/// what is under it, and excludes both: the doubtful name is never allowed. `pattern` is a host name, perhaps with a
+/// wildcard in front.
+fn dns(base: &[u8], pattern: &[u8]) -> Relation {
     let (wildcard, name) = match pattern.strip_prefix(b"*.") {
         Some(parent) => (true, parent),
         None => (false, pattern),
     };
-    if !is_host(name) {
-        return None;
-    }
     if base.is_empty() {
-        return Some(Relation { within: true, touched: true });
+        return Relation { within: true, touched: true };
     }
     let (only_under, base) = match base.strip_prefix(b".") {
         Some(base) => (true, base),
@@ -228,10 +234,10 @@ fn dns(base: &[u8], pattern: &[u8]) -> Option<Relation> {
             .iter()
             .position(|b| *b == b'.')
             .is_some_and(|dot| base.len() - dot - 1 == name.len());
-    Some(Relation {
+    Relation {
         within: under || (equal && (wildcard || !only_under)),
         touched: under || equal || covers_base,
-    })
+    }
 }
 
 /// Whether `name` has at least one label more than `parent`, and ends with it.
