@@ -113,12 +113,17 @@ pub(super) fn write_schemes(
     }
 }
 
-/// RFC 8879 §3: at least one algorithm, and no half of one.
+/// RFC 8879 §3: at least one algorithm, no half of one, and (which it leaves open, and nobody does) none of them twice.
 pub(super) fn read_compression(body: &[u8]) -> Result<U16List<'_>, Error> {
     let mut r = Reader::new("compress_certificate", body);
     let list = r.vec8()?;
     let algorithms = U16List::new(list).filter(|_| !list.is_empty()).ok_or(r.malformed())?;
     r.finish()?;
+    let mut numbers: Vec<u16> = algorithms.iter().collect();
+    numbers.sort_unstable();
+    if numbers.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {
+        return Err(Error::Decode("compress_certificate"));
+    }
     Ok(algorithms)
 }
 

@@ -284,7 +284,7 @@ fn values_out_of_range_are_malformed() {
     let alpn = E::application_layer_protocol_negotiation;
     bad(alpn, &[&[0, 0], &[0, 1, 0], &[0, 4, 2, b'h', b'2', 0]]);
     bad(E::certificate_authorities, &[&[0, 0], &[0, 2, 0, 0]]);
-    bad(E::compress_certificate, &[&[0], &[1, 0], &[3, 0, 1, 0], &[2, 0, 1, 0]]);
+    bad(E::compress_certificate, &[&[4, 0, 1, 0, 1], &[0], &[1, 0], &[3, 0, 1, 0], &[2, 0, 1, 0]]);
     bad(E::cookie, &[&[0, 0]]);
     bad(E::psk_key_exchange_modes, &[&[0]]);
     bad(E::early_data, &[&[0]]);

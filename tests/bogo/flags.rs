@@ -54,6 +54,8 @@ pub(crate) struct Flags {
     pub(crate) enable_ocsp_stapling: bool,
     pub(crate) enable_signed_cert_timestamps: bool,
     pub(crate) no_server_name_ack: bool,
+    pub(crate) install_cert_compression_algs: bool,
+    pub(crate) install_one_cert_compression_alg: Option<u16>,
     pub(crate) no_ticket: bool,
     pub(crate) enable_early_data: bool,
     pub(crate) max_send_fragment: Option<usize>,
@@ -219,6 +221,7 @@ impl Flags {
             "-no-server-name-ack" => &mut self.no_server_name_ack,
             "-require-any-client-certificate" => &mut self.require_any_client_certificate,
             "-verify-peer" => &mut self.verify_peer,
+            "-install-cert-compression-algs" => &mut self.install_cert_compression_algs,
             "-no-ticket" => &mut self.no_ticket,
             "-enable-early-data" => &mut self.enable_early_data,
             "-reverify-on-resume" => &mut self.reverify_on_resume,
@@ -291,6 +294,9 @@ impl Flags {
             "-verify-prefs" => self.verify_prefs.push(number(name, value()?)?),
             "-advertise-alpn" => self.advertise_alpn = Some(value()?.clone().into_bytes()),
             "-select-alpn" => self.select_alpn = not_empty(value()?),
+            "-install-one-cert-compression-alg" => {
+                self.install_one_cert_compression_alg = Some(number(name, value()?)?);
+            }
             "-max-send-fragment" => self.max_send_fragment = Some(number(name, value()?)?),
             "-max-cert-list" => self.max_cert_list = Some(number(name, value()?)?),
             "-cert-file" => self.newest().cert_file = Some(value()?.clone()),

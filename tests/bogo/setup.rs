@@ -10,6 +10,7 @@ use sealwire::{
     ServerConfig, TicketKeys, TrustAnchors, Verifier,
 };
 
+use crate::compression;
 use crate::credential::{Owned, certificates, owned, psks};
 use crate::failure::Failure;
 use crate::flags::{Flags, Unsupported};
@@ -124,7 +125,9 @@ fn client(
         .with_limits(limits(flags))
         .with_sessions(shared.sessions.clone())
         .with_early_data(flags.enable_early_data)
-        .with_key_log(secrets.clone());
+        .with_key_log(secrets.clone())
+        .with_certificate_compression(compression::algorithms(flags))
+        .map_err(Failure::setup)?;
     if !flags.available_client_cert_types.is_empty() {
         config = config.with_certificate_types(&types(&flags.available_client_cert_types));
     }
@@ -190,7 +193,9 @@ fn server(
         .with_strict_group_order(flags.expect_hrr || !flags.curves_flags.is_empty())
         .with_tickets_for_any_protocol(true)
         .with_middlebox_compatibility(true)
-        .with_key_log(secrets.clone());
+        .with_key_log(secrets.clone())
+        .with_certificate_compression(compression::algorithms(flags))
+        .map_err(Failure::setup)?;
     if !flags.curves.is_empty() {
         config = config.with_groups(&groups(flags, provider)?).map_err(Failure::setup)?;
     }

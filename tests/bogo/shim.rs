@@ -5,6 +5,7 @@
 
 mod answer;
 mod clock;
+mod compression;
 mod credential;
 mod exchange;
 mod expectation;
