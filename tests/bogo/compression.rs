@@ -15,8 +15,11 @@ pub(crate) fn algorithms(flags: &Flags) -> Vec<Arc<dyn CertificateCompression>> 
             || flags.install_one_cert_compression_alg == Some(kind.number())
     };
     let all = [Kind::Expanding, Kind::Shrinking, Kind::Random];
-    let wanted = all.into_iter().filter(wanted);
-    wanted.map(|kind| Arc::new(kind) as Arc<dyn CertificateCompression>).collect()
+    let mut algorithms: Vec<Arc<dyn CertificateCompression>> = Vec::new();
+    for kind in all.into_iter().filter(wanted) {
+        algorithms.push(Arc::new(kind));
+    }
+    algorithms
 }
 
 #[derive(Clone, Copy, Debug)]
