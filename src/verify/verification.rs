@@ -9,7 +9,7 @@ use super::VerifiedPath;
 use super::chain::{Progress, Search};
 use crate::error::CertificateError;
 
-/// A verdict in the making, from [`Verifier::start`]: for those whose thread has other connections to serve.
+/// A verdict in the making, from [`Verifier::start`](super::Verifier::start): for those whose thread has other connections to serve.
 ///
 /// ```
 /// # use std::task::Poll;
