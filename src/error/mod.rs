@@ -12,6 +12,7 @@
 //! ```
 
 mod certificate;
+mod certificate_codes;
 mod limit;
 mod report;
 mod words;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 const DOCUMENTED: &str = include_str!("../../src/error/certificate_codes.md");
-const REASONS: &str = include_str!("../../src/error/certificate.rs");
+const REASONS: &str = include_str!("../../src/error/certificate_codes.rs");
 const HINTS: &str = concat!(
     include_str!("../../src/verify/hint.rs"),
     include_str!("../../src/verify/hint/names.rs")
