@@ -20,6 +20,8 @@ mod report;
 #[path = "explain/servers.rs"]
 mod servers;
 mod support;
+#[path = "explain/ways.rs"]
+mod ways;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,6 +38,8 @@ use support::{Calls, Pair, Transport};
 type Der = CertificateDer<'static>;
 
 const NAME: &str = "www.example.com";
+/// id-pe-tlsfeature (RFC 7633 §6).
+const MUST_STAPLE: [u8; 10] = [6, 8, 0x2b, 6, 1, 5, 5, 7, 1, 24];
 
 /// A root, an issuing CA and a server, with key identifiers that are the same in every run.
 struct World {
@@ -101,6 +105,11 @@ fn credential(chain: &[Der], owner: &Entity) -> Arc<Credential> {
 /// A real handshake of a client with a server that is set up with this chain, and that fails because of it.
 fn handshake(verifier: &Verifier, chain: &[Der], owner: &Entity, name: &str) -> CertificateError {
     let server = ServerConfig::new(ring::provider(), vec![credential(chain, owner)]).unwrap();
+    refused(verifier, server, name)
+}
+
+/// The same with any server.
+fn refused(verifier: &Verifier, server: ServerConfig, name: &str) -> CertificateError {
     let client = ClientConfig::new(ring::provider(), verifier.clone()).unwrap();
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let client = Calls::PLAIN.client(&Arc::new(client), name, None);
@@ -154,6 +163,11 @@ fn report_reads(report: &CertificateReport, hint: &str, file: &str) {
     for fingerprint in report.certificates.iter().filter_map(|c| c.fingerprint.as_ref()) {
         text = text.replace(fingerprint, "…");
     }
+    reads_as(&text, file);
+}
+
+#[track_caller]
+fn reads_as(text: &str, file: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/explain/texts").join(file);
     let path = path.with_extension("txt");
     if std::env::var_os("SEALWIRE_WRITE_TEXTS").is_some() {

@@ -77,6 +77,9 @@ pub struct ReportedCertificate {
     pub signed_with: Option<String>,
     /// First and last second in which it is valid, in seconds since 1970.
     pub validity: Option<(i64, i64)>,
+    /// What it may be used for (extendedKeyUsage): `serverAuth`, or an identifier in dotted form; at most 12 of them. Empty
+    /// if nothing is said, which means for anything.
+    pub purposes: Vec<String>,
     /// The subjectAltName: `DNS:example.com`; at most 20 of them.
     pub names: Vec<String>,
     /// Where it says that its issuer's certificate can be had (authorityInfoAccess, caIssuers).
@@ -236,6 +239,9 @@ impl ReportedCertificate {
             let names = shown.collect::<Vec<_>>().join(", ");
             let more = if self.names.len() > SHOWN { ", …" } else { "" };
             writeln!(f, "{bar}names    {names}{more}")?;
+        }
+        if !self.purposes.is_empty() {
+            writeln!(f, "{bar}purpose  {}", self.purposes.join(", "))?;
         }
         if let Some((from, until)) = self.validity {
             let left = match (now < from, now > until) {

@@ -1,56 +1,108 @@
 //! What may cure a failure: one function for each kind of trouble, with its condition and its text side by side.
 //!
+//! ```text
+//!   hint      who is missing from a path, whose key it is, and what the clock says
+//!   names     for whom the certificate is            rights    what a certificate may be used for, and how it is made
+//!   evidence  revocation and transparency            ways      pins, raw keys, lists of names, SPIFFE
+//! ```
+//!
 //! Hints are for people who have never read RFC 5280. They say who has to do what, and name the values that differ. Their
 //! codes are for programs, and never change.
 
+mod evidence;
 mod names;
+mod rights;
+mod ways;
 
-use super::Purpose;
+use pki_types::ServerName;
+
+use super::certificate::Certificate;
 use super::report::Case;
+use super::{Purpose, Rules};
 use crate::error::{
-    CertificateHint as Hint, CertificateReason as Reason, CertificateReport, Date, PathAttempt,
-    ReportedCertificate, Span,
+    CertificateHint as Hint, CertificateReason as Reason, CertificateReport, Date, Limit,
+    PathAttempt, ReportedCertificate, Span,
 };
 
 /// All that may help, what decided first.
 pub(super) fn of(report: &CertificateReport, case: &Case<'_, '_>) -> Vec<Hint> {
-    let peer = match case.inputs.purpose {
-        Purpose::Server => "server",
-        Purpose::Client => "client",
+    let inputs = case.inputs;
+    let doctor = Doctor {
+        report,
+        purpose: inputs.purpose,
+        name: inputs.name,
+        rules: inputs.rules,
+        nobody_is_trusted: inputs.anchors.is_empty(),
+        certificates: case.certificates,
+        positions: case.positions,
     };
-    let doctor = Doctor { report, case, peer };
-    let mut hints: Vec<Hint> = Vec::new();
-    for reason in report.reason.iter().chain(&report.faults) {
-        let attempt = report.attempts.iter().find(|a| a.end.as_ref() == Some(reason));
-        for hint in doctor.hints(reason, attempt) {
-            if hints.iter().all(|known| known.code != hint.code) {
-                hints.push(hint);
-            }
-        }
-    }
+    let mut hints = doctor.all_hints();
     if !report.faults.iter().any(|fault| matches!(fault, Reason::Expired { .. })) {
         hints.extend(doctor.expires_soon());
     }
     hints
 }
 
-struct Doctor<'a, 'c, 'r> {
-    report: &'r CertificateReport,
-    case: &'r Case<'a, 'c>,
-    /// What the peer is: `server` or `client`.
-    peer: &'static str,
+/// The same for a chain that was refused before any path was looked for; `leaf` is there if it parses.
+pub(super) fn of_leaf(
+    report: &CertificateReport,
+    rules: &Rules,
+    purpose: Purpose,
+    leaf: Option<&Certificate<'_>>,
+) -> Vec<Hint> {
+    let certificates = leaf.map(std::slice::from_ref).unwrap_or_default();
+    let doctor = Doctor {
+        report,
+        purpose,
+        name: None,
+        rules,
+        nobody_is_trusted: false,
+        certificates,
+        positions: &[0],
+    };
+    doctor.all_hints()
 }
 
-impl Doctor<'_, '_, '_> {
+/// What credentials ask about their own certificates.
+pub(super) use self::rights::cannot_sign;
+/// A raw public key has no certificate, and nothing to tell but this.
+pub(super) use self::ways::trust_raw_key;
+
+struct Doctor<'a, 'r> {
+    report: &'r CertificateReport,
+    purpose: Purpose,
+    /// Whom the certificate has to be for.
+    name: Option<&'r ServerName<'r>>,
+    rules: &'r Rules,
+    /// There are no anchors.
+    nobody_is_trusted: bool,
+    /// The certificates of the search, the peer's own first, and where each is in the chain.
+    certificates: &'r [Certificate<'a>],
+    positions: &'r [usize],
+}
+
+impl Doctor<'_, '_> {
+    /// Those for what decided, and then for what else is wrong with the peer's own certificate.
+    fn all_hints(&self) -> Vec<Hint> {
+        let mut hints: Vec<Hint> = Vec::new();
+        for reason in self.report.reason.iter().chain(&self.report.faults) {
+            let attempt = self.report.attempts.iter().find(|a| a.end.as_ref() == Some(reason));
+            for hint in self.hints(reason, attempt) {
+                if hints.iter().all(|known| known.code != hint.code) {
+                    hints.push(hint);
+                }
+            }
+        }
+        hints
+    }
+
+    /// Every reason has its line, so that a new one cannot be forgotten.
     fn hints(&self, reason: &Reason, attempt: Option<&PathAttempt>) -> Vec<Hint> {
         let path = self.path(attempt);
         let last = path.last().copied();
         match reason {
-            Reason::UnknownIssuer { .. } | Reason::SelfSigned { .. }
-                if self.case.inputs.anchors.is_empty() =>
-            {
-                let text = "Nobody is trusted here at all: the list of roots is empty.";
-                vec![Hint::new("no-roots", text)]
+            Reason::UnknownIssuer { .. } | Reason::SelfSigned { .. } if self.nobody_is_trusted => {
+                vec![self.nobody_is_trusted()]
             }
             Reason::UnknownIssuer { issuer, .. } => self.unknown_issuer(last, issuer),
             Reason::SelfSigned { .. } => self.self_signed(last).into_iter().collect(),
@@ -63,107 +115,52 @@ impl Doctor<'_, '_, '_> {
                 vec![self.not_yet_valid(certificate, *not_before, *now)]
             }
             Reason::NameMismatch { wanted, present } => vec![self.name(wanted, present)],
-            Reason::KeyUsage { missing: "digitalSignature", .. } => {
-                let leaf = self.leaf().map(|leaf| cannot_sign(leaf, self.peer));
-                self.leaf_not_first().or(leaf).into_iter().collect()
-            }
-            Reason::ExtendedKeyUsage { certificate, missing } => {
-                vec![self.purpose(certificate, missing)]
-            }
-            Reason::NotCa { certificate } => vec![self.not_a_ca(&path, certificate)],
-            Reason::WeakKey { certificate, .. } => vec![Hint::new(
-                "make-longer-key",
-                format!(
-                    "{certificate} needs a new key: ECDSA P-256 is the usual choice, RSA counts from 2048 bits \
-                     (openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256, or -newkey rsa:2048)."
-                ),
-            )],
-            Reason::WeakAlgorithm { certificate, .. } => vec![Hint::new(
-                "sign-with-sha256",
-                format!(
-                    "The CA has to sign {certificate} once more, with SHA-256 or better (openssl x509 -sha256). The \
-                     signature of a trusted root itself does not matter."
-                ),
-            )],
-            Reason::Version { certificate, .. } => vec![Hint::new(
-                "make-version-3",
-                format!(
-                    "{certificate} was made without extensions, as `openssl x509 -req` does without -extfile or \
-                     -copy_extensions: make it again with a subjectAltName."
-                ),
-            )],
-            Reason::NameConstraint { issuer, name, .. } => vec![Hint::new(
-                "outside-constraints",
-                format!(
-                    "{issuer} was only given the right to issue for certain names, and {name} is not one of them: \
-                     take a certificate for it from another CA, or without that name from this one."
-                ),
-            )],
             Reason::TooDeep { limit } => vec![Hint::new(
                 "allow-depth",
                 format!(
                     "If so many intermediates are meant to be, allow more than {limit} (Verifier::with_max_depth)."
                 ),
             )],
-            _ => self.evidence(reason).into_iter().collect(),
+            Reason::BudgetExhausted { limit } => vec![self.too_much_work(*limit)],
+            Reason::Malformed { .. }
+            | Reason::Version { .. }
+            | Reason::NotCa { .. }
+            | Reason::PathLength { .. }
+            | Reason::KeyUsage { .. }
+            | Reason::ExtendedKeyUsage { .. }
+            | Reason::UnknownCriticalExtension { .. }
+            | Reason::NameConstraint { .. }
+            | Reason::Policy { .. }
+            | Reason::Profile { .. }
+            | Reason::WeakAlgorithm { .. }
+            | Reason::WeakKey { .. }
+            | Reason::UnsupportedAlgorithm { .. }
+            | Reason::UnsupportedKey { .. } => self.rights(reason, &path).into_iter().collect(),
+            Reason::Revoked { .. }
+            | Reason::RevocationUnknown { .. }
+            | Reason::CrlExpired { .. }
+            | Reason::CrlNotYetValid { .. }
+            | Reason::BadStaple { .. }
+            | Reason::StapleExpired { .. }
+            | Reason::StapleNotYetValid { .. }
+            | Reason::MissingStaple { .. }
+            | Reason::TlsFeature { .. }
+            | Reason::NotLogged { .. } => self.evidence(reason).into_iter().collect(),
+            Reason::UntrustedKey { .. }
+            | Reason::NotPinned { .. }
+            | Reason::Spiffe { .. }
+            | Reason::UnknownTrustDomain { .. } => self.ways(reason, &path).into_iter().collect(),
+            // Only the application knows why.
+            Reason::Refused => Vec::new(),
         }
     }
 
-    /// What was revoked, or may be, or is not in the logs.
-    fn evidence(&self, reason: &Reason) -> Option<Hint> {
-        let peer = self.peer;
-        Some(match reason {
-            Reason::Revoked { certificate, cause, .. } => {
-                let text = match *cause {
-                    "certificateHold" => {
-                        format!("{certificate} is on hold: its CA can say why, and until when.")
-                    }
-                    "keyCompromise" | "cACompromise" => format!(
-                        "{certificate} has to be replaced, and its key too, since others may have that."
-                    ),
-                    _ => format!("Whoever runs the {peer} has to replace {certificate}."),
-                };
-                Hint::new("replace-revoked", text)
-            }
-            Reason::RevocationUnknown { issuer, .. } => Hint::new(
-                "get-crl",
-                format!(
-                    "Hard-fail was asked for: either the present CRL of {issuer} has to be brought here, or the {peer} has \
-                     to staple an OCSP response (which counts for its own certificate alone)."
-                ),
-            ),
-            Reason::CrlExpired { issuer, .. } => Hint::new(
-                "get-crl",
-                format!("The CRL of {issuer} that is here is old: fetch the present one."),
-            ),
-            Reason::CrlNotYetValid { this_update, now, .. }
-            | Reason::StapleNotYetValid { this_update, now, .. } => {
-                self.not_yet_valid("what says that nothing was revoked", *this_update, *now)
-            }
-            Reason::MissingStaple { .. } => Hint::new(
-                "staple-ocsp",
-                format!(
-                    "Turn on OCSP stapling at the {peer} (nginx: ssl_stapling on; Apache: SSLUseStapling on), or ask the CA \
-                     for a certificate without must-staple."
-                ),
-            ),
-            Reason::BadStaple { .. } | Reason::StapleExpired { .. } => Hint::new(
-                "staple-again",
-                format!(
-                    "The {peer} has to fetch a fresh OCSP response from its CA, and staple that: can it still reach the CA?"
-                ),
-            ),
-            Reason::NotLogged { .. } => Hint::new(
-                "log-certificate",
-                "Certificates of public CAs come with timestamps of the logs; those of private CAs have none, and want a \
-                 verifier without this policy.",
-            ),
-            Reason::Profile { .. } => Hint::new(
-                "use-default-profile",
-                "Public CAs keep this rule. If this is a private CA, which need not, judge by the default profile.",
-            ),
-            _ => return None,
-        })
+    /// What the peer is: `server` or `client`.
+    fn peer(&self) -> &'static str {
+        match self.purpose {
+            Purpose::Server => "server",
+            Purpose::Client => "client",
+        }
     }
 
     /// The certificates of a path; the peer's own if there is none.
@@ -176,10 +173,45 @@ impl Doctor<'_, '_, '_> {
         self.report.certificates.first()
     }
 
+    /// There are no anchors, so no path can be good.
+    fn nobody_is_trusted(&self) -> Hint {
+        let peer = self.peer();
+        if self.rules.knows_some() {
+            let own = self.leaf().and_then(|leaf| leaf.fingerprint.as_deref());
+            return Hint::new(
+                "another-certificate",
+                format!(
+                    "Only certain certificates are trusted here, each by itself, and the {peer} shows another, whose \
+                     SHA-256 is {}. If the {peer} has got a new one, trust that in place of the old.",
+                    own.unwrap_or("unknown")
+                ),
+            );
+        }
+        Hint::new(
+            "no-roots",
+            format!(
+                "Nobody is trusted here at all: the list of roots is empty. Whoever runs this program has to give it the \
+                 root that the {peer}'s chain leads to, or the system's roots."
+            ),
+        )
+    }
+
+    fn too_much_work(&self, limit: Limit) -> Hint {
+        let peer = self.peer();
+        Hint::new(
+            "simplify-chain",
+            format!(
+                "The {peer} has to send its own certificate and the intermediates between it and a root, each once, and \
+                 nothing else. If its chain has to be as it is, raise the limit that it ran into ({limit}): a field of Limits, \
+                 which a configuration takes."
+            ),
+        )
+    }
+
     /// The path broke off at `last`. Below a leaf it is most often an intermediate that the peer forgot; below an
     /// intermediate, a root that is not trusted here.
     fn unknown_issuer(&self, last: Option<&ReportedCertificate>, issuer: &str) -> Vec<Hint> {
-        let peer = self.peer;
+        let peer = self.peer();
         let key_id = last.and_then(|c| c.authority_key_id.as_ref());
         let key_id = key_id.map(|id| format!(" (key id {id})")).unwrap_or_default();
         let address = last.and_then(|c| c.issuer_addresses.first());
@@ -210,7 +242,7 @@ impl Doctor<'_, '_, '_> {
 
     /// The path ended at a certificate that signed itself.
     fn self_signed(&self, last: Option<&ReportedCertificate>) -> Option<Hint> {
-        let (last, peer) = (last?, self.peer);
+        let (last, peer) = (last?, self.peer());
         let fingerprint = last.fingerprint.as_deref().unwrap_or("unknown");
         if last.position == Some(0) {
             return Some(Hint::new(
@@ -240,7 +272,7 @@ impl Doctor<'_, '_, '_> {
         certificate: &str,
         issuer_name: &str,
     ) -> Hint {
-        let peer = self.peer;
+        let peer = self.peer();
         let wanted = child.and_then(|c| c.authority_key_id.as_deref());
         let has = issuer.and_then(|c| c.subject_key_id.as_deref());
         if wanted.is_some() && wanted == has {
@@ -273,7 +305,7 @@ impl Doctor<'_, '_, '_> {
     }
 
     fn expired(&self, path: &[&ReportedCertificate], certificate: &str) -> Vec<Hint> {
-        let (now, peer) = (self.report.now, self.peer);
+        let (now, peer) = (self.report.now, self.peer());
         let is_old = |c: &&ReportedCertificate| c.validity.is_some_and(|(_, until)| until < now);
         let mut hints = Vec::new();
         if path.len() > 1 && path.iter().all(is_old) {
@@ -324,38 +356,6 @@ impl Doctor<'_, '_, '_> {
         )
     }
 
-    fn purpose(&self, certificate: &str, missing: &str) -> Hint {
-        let peer = self.peer;
-        let own = self.leaf().is_some_and(|leaf| leaf.subject == certificate);
-        let who = match (own, self.case.inputs.purpose) {
-            (true, Purpose::Server) => "Is it a client's, or one for mail or code? A server's",
-            (true, Purpose::Client) => "Is it a server's? A client's",
-            (false, _) => "What a CA may not be used for, it cannot pass on. A certificate here",
-        };
-        Hint::new(
-            "wrong-purpose",
-            format!(
-                "{certificate} was issued for another purpose. {who} needs extendedKeyUsage={missing}: the {peer} has to \
-                 get one with that."
-            ),
-        )
-    }
-
-    fn not_a_ca(&self, path: &[&ReportedCertificate], certificate: &str) -> Hint {
-        let anchor = path.last().is_some_and(|c| c.is_anchor);
-        let text = match anchor {
-            true => format!(
-                "{certificate} is trusted here, and is no CA, so it vouches for itself alone. Trust the certificate of the \
-                 CA instead; one that was made by hand needs basicConstraints=CA:TRUE."
-            ),
-            false => format!(
-                "Somebody has signed with the key of {certificate}, which has no right to issue certificates. A CA that \
-                 was made by hand needs basicConstraints=CA:TRUE; otherwise this looks like a forgery."
-            ),
-        };
-        Hint::new("make-it-a-ca", text)
-    }
-
     /// RFC 5280 says nothing of it, and everybody wants to know.
     fn expires_soon(&self) -> Vec<Hint> {
         let now = self.report.now;
@@ -372,31 +372,6 @@ impl Doctor<'_, '_, '_> {
         });
         soon.collect()
     }
-}
-
-/// A CA's certificate in place of the peer's own.
-fn ca_as_leaf(leaf: &ReportedCertificate, peer: &str) -> Option<Hint> {
-    leaf.is_ca.then(|| {
-        Hint::new(
-            "ca-as-leaf",
-            format!(
-                "{} is the certificate of a CA, not of a {peer}: the {peer} was given its CA's certificate in place of its \
-                 own. The first in its chain file has to be the one that the CA issued to it.",
-                leaf.subject
-            ),
-        )
-    })
-}
-
-/// The leaf's keyUsage does not let it sign.
-pub(super) fn cannot_sign(leaf: &ReportedCertificate, peer: &str) -> Hint {
-    ca_as_leaf(leaf, peer).unwrap_or_else(|| {
-        Hint::new(
-            "needs-digital-signature",
-            "In TLS 1.3 the key of a certificate always signs. keyEncipherment alone was for old versions of TLS: the \
-             certificate has to be made again with keyUsage=digitalSignature.",
-        )
-    })
 }
 
 /// 30 days, in seconds.

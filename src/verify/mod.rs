@@ -351,9 +351,27 @@ impl Verifier {
         told.unwrap_or_else(|error| Arc::unwrap_or_clone(error.report))
     }
 
-    /// A search from the first certificate of the chain, unless there is nothing to search for.
+    /// A search from the first certificate of the chain, unless there is nothing to search for. Who is refused at once is
+    /// told why, too.
     #[allow(clippy::too_many_arguments)] // the public ones', and the budget
     fn begin<'a>(
+        &'a self,
+        budget: Budget,
+        provider: &'a Provider,
+        chain: &'a [CertificateDer<'_>],
+        purpose: Purpose,
+        name: Option<&'a ServerName<'_>>,
+        now: UnixTime,
+        evidence: Evidence<'a>,
+    ) -> Result<Begun<'a>, CertificateError> {
+        let begun = self.begin_untold(budget, provider, chain, purpose, name, now, evidence);
+        begun.map_err(|error| {
+            report::of_chain(&self.rules, provider, chain, purpose, now, error.reason)
+        })
+    }
+
+    #[allow(clippy::too_many_arguments)] // as above
+    fn begin_untold<'a>(
         &'a self,
         budget: Budget,
         provider: &'a Provider,

@@ -3,6 +3,9 @@
 //! While the search goes on, only places are noted down. Names, key identifiers and dates are put into words once
 //! somebody is to read them: when the search has failed, or when a report was asked for.
 
+use std::sync::Arc;
+
+use pki_types::{CertificateDer, UnixTime};
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::oid_registry::OID_PKIX_ACCESS_DESCRIPTOR_CA_ISSUERS;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -10,9 +13,11 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::certificate::Certificate;
 use super::der::{self, Der};
 use super::key::{self, KeyKind};
-use super::{directory, hint};
+use super::{Purpose, Rules, directory, hint};
 use crate::crypto::Provider;
-use crate::error::{CertificateReason, CertificateReport, Limit, PathAttempt, ReportedCertificate};
+use crate::error::{
+    CertificateError, CertificateReason, CertificateReport, Limit, PathAttempt, ReportedCertificate,
+};
 
 /// What a search has met so far. It costs nothing while a search succeeds at once.
 #[derive(Default)]
@@ -167,6 +172,42 @@ pub(super) fn of_leaf(leaf: &Certificate<'_>, reason: CertificateReason) -> Cert
     }
 }
 
+/// What there is to say of a chain that was refused before a path was looked for.
+pub(super) fn of_chain(
+    rules: &Rules,
+    provider: &Provider,
+    chain: &[CertificateDer<'_>],
+    purpose: Purpose,
+    now: UnixTime,
+    reason: CertificateReason,
+) -> CertificateError {
+    let mut report = CertificateReport {
+        now: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
+        reason: Some(reason.clone()),
+        ..Default::default()
+    };
+    let leaf = chain.first().and_then(|leaf| Certificate::parse(leaf).ok());
+    if let Some(leaf) = &leaf {
+        let described = describe(leaf, Some(provider));
+        report.certificates = vec![ReportedCertificate { position: Some(0), ..described }];
+        report.attempts = vec![PathAttempt::new(vec![0], 0, Some(reason.clone()))];
+    }
+    if !chain.is_empty() {
+        report.hints = hint::of_leaf(&report, rules, purpose, leaf.as_ref());
+    }
+    CertificateError { reason, report: Arc::new(report) }
+}
+
+/// What there is to say of a raw public key that was refused.
+pub(super) fn of_raw_key(reason: CertificateReason) -> CertificateError {
+    let hints = match &reason {
+        CertificateReason::UntrustedKey { sha256 } => vec![hint::trust_raw_key(sha256)],
+        _ => Vec::new(),
+    };
+    let report = CertificateReport { reason: Some(reason.clone()), hints, ..Default::default() };
+    CertificateError { reason, report: Arc::new(report) }
+}
+
 /// The path of an attempt as it is to be shown, and which place on it is at fault.
 fn locate(
     stage: Stage,
@@ -189,6 +230,8 @@ fn locate(
             R::NameConstraint { certificate: named, .. }
             | R::Revoked { certificate: named, .. }
             | R::RevocationUnknown { certificate: named, .. }
+            | R::Policy { certificate: named }
+            | R::Spiffe { certificate: named, .. }
             | R::CrlExpired { issuer: named, .. }
             | R::CrlNotYetValid { issuer: named, .. }
             | R::TlsFeature { certificate: named, .. },
@@ -196,10 +239,11 @@ fn locate(
             let subject = |i: &usize| certificates.get(*i).map(|c| &c.subject);
             path.iter().position(|i| subject(i) == Some(named)).unwrap_or(last)
         }
-        // Staples and timestamps are about the peer's own certificate.
+        // Staples and timestamps are about the peer's own certificate, and pins about nobody's in particular.
         (
             _,
-            R::BadStaple { .. }
+            R::NotPinned { .. }
+            | R::BadStaple { .. }
             | R::StapleExpired { .. }
             | R::StapleNotYetValid { .. }
             | R::MissingStaple { .. }
@@ -259,12 +303,31 @@ fn describe(certificate: &Certificate<'_>, provider: Option<&Provider>) -> Repor
         key: key_name(certificate.spki),
         signed_with: Some(algorithm_name(certificate.signed.algorithm)),
         validity: Some((certificate.not_before, certificate.not_after)),
+        purposes: parsed.as_ref().map(purposes).unwrap_or_default(),
         names: extensions.subject_alt_name.map(|names| names.display()).unwrap_or_default(),
         issuer_addresses: parsed.as_ref().map(issuer_addresses).unwrap_or_default(),
         is_ca: certificate.is_ca(),
         is_anchor: false,
         position: None,
     }
+}
+
+/// What extendedKeyUsage names (RFC 5280 §4.2.1.12), at most twelve.
+fn purposes(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let Some(usage) = certificate.extended_key_usage().ok().flatten() else { return Vec::new() };
+    let usage = usage.value;
+    let known = [
+        (usage.server_auth, "serverAuth"),
+        (usage.client_auth, "clientAuth"),
+        (usage.code_signing, "codeSigning"),
+        (usage.email_protection, "emailProtection"),
+        (usage.time_stamping, "timeStamping"),
+        (usage.ocsp_signing, "OCSPSigning"),
+        (usage.any, "anyExtendedKeyUsage"),
+    ];
+    let known = known.iter().filter(|(has, _)| *has).map(|(_, name)| (*name).to_owned());
+    let others = usage.other.iter().map(|o| directory::printable(o.to_id_string().as_bytes()));
+    known.chain(others.take(5)).collect()
 }
 
 /// The addresses under caIssuers (RFC 5280 §4.2.2.1), at most three.

@@ -52,6 +52,11 @@ impl Spiffe {
         Ok(())
     }
 
+    /// The trust domains that have a bundle.
+    pub(super) fn trust_domains(&self) -> impl Iterator<Item = &str> {
+        self.bundles.keys().map(String::as_str)
+    }
+
     pub(super) fn is_stale(&self) -> bool {
         self.bundles.values().any(Snapshot::is_stale)
     }

@@ -9,6 +9,7 @@ use super::pins::Pins;
 use super::spiffe::Spiffe;
 use super::{
     CertificateName, DEFAULT_MAX_DEPTH, Mode, Revocation, Rules, TrustAnchors, Verifier, raw_key,
+    report,
 };
 use crate::codepoints::CertificateType;
 use crate::crypto::Provider;
@@ -103,12 +104,11 @@ impl Verifier {
         provider: &Provider,
         key: &SubjectPublicKeyInfoDer<'_>,
     ) -> Result<(), CertificateError> {
-        match self.rules.mode {
-            Mode::Anchors { .. } | Mode::Spiffe { .. } => {
-                Ok(self.rules.raw_keys.judge(provider, key)?)
-            }
-            Mode::AcceptAny => Ok(raw_key::check(key)?),
-        }
+        let verdict = match self.rules.mode {
+            Mode::Anchors { .. } | Mode::Spiffe { .. } => self.rules.raw_keys.judge(provider, key),
+            Mode::AcceptAny => raw_key::check(key),
+        };
+        verdict.map_err(report::of_raw_key)
     }
 
     /// Accepts these very certificates, too, whoever made them: self-signed ones of devices, for example. With
@@ -241,6 +241,11 @@ impl Rules {
             Mode::Spiffe { spiffe, .. } => spiffe.refresh(),
             Mode::AcceptAny => {}
         }
+    }
+
+    /// Whether some certificates are trusted each by itself.
+    pub(super) fn knows_some(&self) -> bool {
+        !self.exact.is_empty()
     }
 
     /// Whether this very certificate is trusted.

@@ -107,6 +107,7 @@ fn a_good_chain_and_what_expires_soon() {
 
 ✓ CN=www
 │   names    DNS:www.example.com
+│   purpose  serverAuth
 │   valid    2025-01-01 00:00:00 UTC to 2026-01-15 00:00:00 UTC, 14 days left
 │   key      ECDSA P-256
 │   issuer   CN=Intermediate, key id …, by ECDSA with SHA-256

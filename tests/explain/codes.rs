@@ -6,7 +6,10 @@ const DOCUMENTED: &str = include_str!("../../src/error/certificate_codes.md");
 const REASONS: &str = include_str!("../../src/error/certificate_codes.rs");
 const HINTS: &str = concat!(
     include_str!("../../src/verify/hint.rs"),
-    include_str!("../../src/verify/hint/names.rs")
+    include_str!("../../src/verify/hint/evidence.rs"),
+    include_str!("../../src/verify/hint/names.rs"),
+    include_str!("../../src/verify/hint/rights.rs"),
+    include_str!("../../src/verify/hint/ways.rs")
 );
 
 /// What stands in backquotes in the first column of a table.

@@ -40,8 +40,7 @@ fn revocation() {
 #[test]
 fn staples() {
     let world = World::new();
-    let must_staple = [6, 8, 0x2b, 6, 1, 5, 5, 7, 1, 24];
-    let must_staple = extension(&must_staple, false, &tlv(0x30, &tlv(2, &[5])));
+    let must_staple = extension(&MUST_STAPLE, false, &tlv(0x30, &tlv(2, &[5])));
     let leaf = world.leaf_draft().with(must_staple).sign(&world.ica);
     reads(&world.shown(&[leaf.clone(), world.ica()]), "staple-ocsp", "staple-ocsp");
 

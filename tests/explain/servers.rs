@@ -85,6 +85,11 @@ fn purposes_and_rights() {
     let error = world.shown_to(&Verifier::new(trusted(&[ica])), &[world.leaf()], NAME);
     reads(&error, "make-it-a-ca", "make-it-a-ca-trusted");
 
+    let ica = world.ica_draft().with(purposes(&[CODE_SIGNING, CLIENT_AUTH])).sign(&world.root);
+    reads(&world.shown(&[world.leaf(), ica]), "wrong-purpose", "wrong-purpose-of-ca");
+    let ica = world.ica_draft().with(usage(CRL_SIGN)).sign(&world.root);
+    reads(&world.shown(&[world.leaf(), ica]), "make-it-a-ca", "make-it-a-ca-key-usage");
+
     let internal = constraints(&[(DNS, b"internal.example")], &[]);
     let ica = world.ica_draft().with(internal).sign(&world.root);
     reads(&world.shown(&[world.leaf(), ica]), "outside-constraints", "outside-constraints");
@@ -92,6 +97,56 @@ fn purposes_and_rights() {
     let flat = Verifier::new(trusted(&[world.root()])).with_max_depth(0);
     let error = world.shown_to(&flat, &[world.leaf(), world.ica()], NAME);
     reads(&error, "allow-depth", "allow-depth");
+}
+
+#[test]
+fn what_a_ca_demands_of_those_below() {
+    let world = World::new();
+    let (other, policy) = (entity("Example Departmental CA"), [6, 5, 0x2b, 6, 1, 4, 1]);
+    let below = Draft::ca(&other).with(key_id("eeeeeeee")).with(issuer_key_id("bbbbbbbb"));
+    let below = below.sign(&world.ica);
+    let ica = world.ica_draft().with(basic(true, Some(0))).sign(&world.root);
+    let leaf = world.leaf_draft().with(issuer_key_id("eeeeeeee")).sign(&other);
+    let error = world.shown(&[leaf, below, ica]);
+    reads(&error, "outside-constraints", "outside-constraints-depth");
+
+    let demand = extension(POLICY_CONSTRAINTS, true, &tlv(0x30, &tlv(0x80, &[0])));
+    let policies = tlv(0x30, &tlv(0x30, &policy));
+    let ica = world.ica_draft().with(extension(CERTIFICATE_POLICIES, false, &policies));
+    let ica = ica.with(demand).sign(&world.root);
+    reads(&world.shown(&[world.leaf(), ica]), "state-policy", "state-policy");
+
+    let must_staple = extension(&MUST_STAPLE, false, &tlv(0x30, &tlv(2, &[5])));
+    let ica = world.ica_draft().with(must_staple).sign(&world.root);
+    reads(&world.shown(&[world.leaf(), ica]), "demand-staple-too", "demand-staple-too");
+}
+
+#[test]
+fn what_is_not_known_here() {
+    let world = World::new();
+    let leaf = world.leaf_draft().with(extension(UNKNOWN, true, &[5, 0])).sign(&world.ica);
+    reads(&world.shown(&[leaf, world.ica()]), "not-understood", "not-understood");
+    // Ed448 (RFC 8410), which neither provider has.
+    let ed448 = tlv(0x30, &tlv(6, &[0x2b, 0x65, 113]));
+    let leaf = world.leaf_draft().sign_as(&world.ica, &ed448);
+    reads(&world.shown(&[leaf, world.ica()]), "sign-usually", "sign-usually");
+}
+
+/// The same issuer in many certificates, none of which has signed: nobody looks at all of them.
+#[test]
+fn a_chain_that_asks_for_too_much() {
+    let world = World::new();
+    let imitation = |serial| {
+        let other = Entity { name: world.ica.name.clone(), key: entity("x").key };
+        Draft { serial: vec![serial], ..Draft::ca(&other) }.sign(&world.root)
+    };
+    let chain: Vec<_> = [world.leaf()].into_iter().chain((1..=40).map(imitation)).collect();
+    let report = judged(&[world.root()], &chain, Some(NAME));
+    let hints: Vec<_> = report.hints.iter().map(|hint| (hint.code, &hint.text)).collect();
+    let (code, text) = hints[0];
+    assert_eq!(code, "simplify-chain");
+    let reason = report.reason.as_ref().unwrap();
+    reads_as(&format!("{reason}\n\nhint: {text} ({code})\n"), "simplify-chain");
 }
 
 #[test]
@@ -167,6 +222,17 @@ fn what_our_own_server_does_not_load() {
     let leaf = Draft { spki, ..world.leaf_draft() }.sign(&world.ica);
     let report = judged(&roots, &[leaf, world.ica()], Some(NAME));
     report_reads(&report, "make-longer-key", "make-longer-key");
+
+    // A key for X25519, which signs nothing.
+    let x25519 = tlv(0x30, &[tlv(0x30, &tlv(6, &[0x2b, 0x65, 110])), tlv(3, &[9; 33])].concat());
+    let leaf = Draft { spki: x25519, ..world.leaf_draft() }.sign(&world.ica);
+    let report = judged(&roots, &[leaf, world.ica()], Some(NAME));
+    report_reads(&report, "make-usual-key", "make-usual-key");
+
+    let twice = usage(DIGITAL_SIGNATURE);
+    let leaf = Draft { extensions: vec![twice.clone(), twice], ..world.leaf_draft() };
+    let report = judged(&roots, &[leaf.sign(&world.ica), world.ica()], Some(NAME));
+    report_reads(&report, "make-it-again", "make-it-again");
 
     let old = Draft { version: 0, extensions: vec![], ..world.leaf_draft() }.sign(&world.ica);
     let report = judged(&roots, &[old, world.ica()], Some(NAME));

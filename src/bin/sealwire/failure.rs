@@ -166,7 +166,7 @@ impl From<&CertificateError> for Failure {
     fn from(error: &CertificateError) -> Self {
         Self {
             hint: reason_hint(&error.reason),
-            report: Some(error.report.clone()).filter(|report| !report.certificates.is_empty()),
+            report: Some(error.report.clone()).filter(|report| !report.to_string().is_empty()),
             ..Self::new(
                 Status::NotVerified,
                 format!("the peer's certificate was not accepted: {}", error.reason),

@@ -178,6 +178,7 @@ fn certificate(certificate: &ReportedCertificate) -> Value {
         "signed_with": certificate.signed_with,
         "not_before": certificate.validity.map(|(from, _)| moment::rfc3339(from)),
         "not_after": certificate.validity.map(|(_, until)| moment::rfc3339(until)),
+        "purposes": certificate.purposes,
         "names": certificate.names,
         "issuer_addresses": certificate.issuer_addresses,
         "is_ca": certificate.is_ca,

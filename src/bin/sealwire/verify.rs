@@ -75,7 +75,7 @@ The object of --json:
   code, reason  why not, for programs and for people; null if it was
   name, time    what was asked: a name or null, and when
   certificates  those on the paths: subject, issuer, serial, sha256, subject_key_id, authority_key_id, key, signed_with,
-                not_before, not_after, names, issuer_addresses, is_ca, is_anchor, position (in the chain, from 0, or null)
+                not_before, not_after, purposes, names, issuer_addresses, is_ca, is_anchor, position (in the chain, from 0, or null)
   paths         each that was tried, in order: certificates (places in the list above, the peer's own first), code and
                 reason of its end, or null if it was accepted, and at, the place on it that is at fault; if that is its
                 length, the next issuer is missing

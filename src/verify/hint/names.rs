@@ -2,14 +2,16 @@
 
 use pki_types::ServerName;
 
-use super::{Doctor, ca_as_leaf};
+use super::Doctor;
+use super::rights::ca_as_leaf;
 use crate::error::CertificateHint as Hint;
 use crate::verify::certificate::Certificate;
 use crate::verify::report::subject;
 
-impl Doctor<'_, '_, '_> {
+impl Doctor<'_, '_> {
     pub(super) fn name(&self, wanted: &str, present: &[String]) -> Hint {
-        self.leaf_not_first()
+        self.not_on_the_list(wanted, present)
+            .or_else(|| self.leaf_not_first())
             .or_else(|| self.ca_as_leaf())
             .or_else(|| self.common_name_only(wanted, present))
             .or_else(|| self.address_as_dns_name(wanted, present))
@@ -19,15 +21,15 @@ impl Doctor<'_, '_, '_> {
 
     /// A later certificate of the chain is the one that should have been first.
     pub(super) fn leaf_not_first(&self) -> Option<Hint> {
-        let name = self.case.inputs.name?;
+        let name = self.name?;
         let covers = |c: &&Certificate<'_>| {
             !c.is_ca() && c.extensions.subject_alt_name.is_some_and(|names| names.cover(name))
         };
-        let first = self.case.certificates.first().is_some_and(|c| covers(&c));
-        let place = self.case.certificates.iter().position(|c| covers(&c)).filter(|_| !first)?;
-        let number = self.case.positions.get(place)? + 1;
-        let certificate = subject(self.case.certificates.get(place)?);
-        let peer = self.peer;
+        let first = self.certificates.first().is_some_and(|c| covers(&c));
+        let place = self.certificates.iter().position(|c| covers(&c)).filter(|_| !first)?;
+        let number = self.positions.get(place)? + 1;
+        let certificate = subject(self.certificates.get(place)?);
+        let peer = self.peer();
         Some(Hint::new(
             "leaf-not-first",
             format!(
@@ -39,7 +41,7 @@ impl Doctor<'_, '_, '_> {
 
     /// The peer shows a CA's certificate in place of its own.
     fn ca_as_leaf(&self) -> Option<Hint> {
-        ca_as_leaf(self.leaf()?, self.peer)
+        ca_as_leaf(self.leaf()?, self.peer())
     }
 
     fn common_name_only(&self, wanted: &str, present: &[String]) -> Option<Hint> {
@@ -69,11 +71,11 @@ impl Doctor<'_, '_, '_> {
     }
 
     fn wants_address(&self) -> bool {
-        matches!(self.case.inputs.name, Some(ServerName::IpAddress(_)))
+        matches!(self.name, Some(ServerName::IpAddress(_)))
     }
 
     fn wrong_name(&self, wanted: &str, present: &[String]) -> Hint {
-        let peer = self.peer;
+        let peer = self.peer();
         let dns = || present.iter().filter_map(|name| name.strip_prefix("DNS:"));
         if self.wants_address() {
             let instead = match dns().find(|name| !name.starts_with('*')) {
@@ -111,10 +113,10 @@ impl Doctor<'_, '_, '_> {
 fn wildcard(wanted: &str, present: &[String]) -> Option<Hint> {
     let wanted = wanted.strip_suffix('.').unwrap_or(wanted).to_ascii_lowercase();
     let patterns = present.iter().filter_map(|name| name.strip_prefix("DNS:*."));
-    let mut parents = patterns.map(str::to_ascii_lowercase);
-    let parent = parents.find(|parent| {
+    let parents = patterns.map(str::to_ascii_lowercase).filter(|parent| {
         wanted == *parent || wanted.strip_suffix(parent.as_str()).is_some_and(|w| w.ends_with('.'))
-    })?;
+    });
+    let parent = parents.max_by_key(String::len)?;
     let why = match wanted == parent {
         true => format!("not for {parent} itself"),
         false => "not for two or more".to_owned(),
