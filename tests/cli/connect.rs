@@ -6,8 +6,11 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
 use sealwire::adapter::io::Stream;
 use sealwire::crypto::ring;
 use sealwire::{Credential, ServerConfig};
@@ -48,6 +51,44 @@ fn what_people_read() {
     assert!(text.contains("TLSv1.3") && text.contains("X25519MLKEM768"), "{text}");
     let leaf = fs::read_to_string(files.path("server.pem")).unwrap().replace("\r\n", "\n");
     assert!(text.contains(leaf.trim()), "{text}");
+}
+
+/// Verified, and still something to be told: it will not be for long.
+#[test]
+fn what_expires_soon_is_told_on_success() {
+    let files = Files::new();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let days = |n: u64| date_time_ymd(1970, 1, 1) + now + Duration::from_secs(n * 86_400 + 3_600);
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    fs::write(files.path("ca.pem"), root.pem()).unwrap();
+    for (left, warns) in [(20, true), (40, false)] {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "shop");
+        params.not_after = days(left);
+        fs::write(files.path("server.pem"), params.signed_by(&key, &root).unwrap().pem()).unwrap();
+        fs::write(files.path("server.key"), key.serialize_pem()).unwrap();
+        let server = Server::start(&files, &["--echo"]);
+        let (ca, target, kept) = (files.text("ca.pem"), server.target(), files.text("sessions"));
+        for resumed in [false, true] {
+            let session = ["--session", &kept];
+            let output = run(&[&["connect", &target, "--ca", &ca], &session[..]].concat(), b"x");
+            let text = stderr(&output);
+            assert_eq!((code(&output), &output.stdout[..]), (0, &b"x"[..]), "{text}");
+            assert_eq!(text.contains("when the session began"), resumed, "{text}");
+            let warning = "\nwarning: CN=shop expires in 20 days, at ";
+            assert_eq!(text.contains(warning), warns, "{text}");
+            assert_eq!(text.contains("warning"), warns, "{text}");
+        }
+        let output = connect(&files, &target, &[], b"x");
+        let verdict = json(&output.stderr)["verdict"].take();
+        assert_eq!(verdict["verified"], true);
+        let expected = if warns { Value::from("expires-soon") } else { Value::Null };
+        assert_eq!(verdict["report"]["hints"][0]["code"], expected, "{verdict}");
+        fs::remove_file(&kept).unwrap();
+    }
 }
 
 #[test]

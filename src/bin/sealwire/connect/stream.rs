@@ -7,10 +7,10 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use sealwire::crypto::Provider;
-use sealwire::pki_types::{ServerName, UnixTime};
+use sealwire::pki_types::{CertificateDer, ServerName, UnixTime};
 use sealwire::{
-    Answer, ClientConfig, Connection, Event as TlsEvent, PeerCertificates, Purpose, Question, Read,
-    Verifier,
+    Answer, CertificateError, CertificateReport, ClientConfig, Connection, Event as TlsEvent,
+    Evidence, PeerCertificates, Purpose, Question, Read, Verifier,
 };
 
 use super::Options;
@@ -212,11 +212,14 @@ impl<'a> Session<'a> {
     }
 
     fn judge(&mut self, peer: PeerCertificates) -> Answer {
-        let (purpose, now) = (Purpose::Server, UnixTime::now());
-        let (name, evidence) = (Some(&self.name), peer.evidence());
-        let verdict =
-            self.verifier.verify(&self.provider, &peer.chain, purpose, name, now, evidence);
-        let verdict = verdict.map(|_| ());
+        let report = self.explain(&peer.chain, peer.evidence());
+        let verdict = match report.reason.clone() {
+            None => {
+                self.report.path = Some(report);
+                Ok(())
+            }
+            Some(reason) => Err(CertificateError { reason, report: Arc::new(report) }),
+        };
         self.report.chain = peer.chain;
         self.report.verdict = Some(verdict.clone());
         self.show_chain();
@@ -224,6 +227,12 @@ impl<'a> Session<'a> {
             Err(error) if !self.options.danger_no_verify => Answer::Reject(error),
             _ => Answer::Accept,
         }
+    }
+
+    /// The verdict on the peer's chain, and what there is to say besides.
+    fn explain(&self, chain: &[CertificateDer<'_>], evidence: Evidence<'_>) -> CertificateReport {
+        let (name, now) = (Some(&self.name), UnixTime::now());
+        self.verifier.explain(&self.provider, chain, Purpose::Server, name, now, evidence)
     }
 
     fn show_chain(&self) {
@@ -240,6 +249,9 @@ impl<'a> Session<'a> {
         if let Some(summary) = summary.filter(|s| s.resumed || s.external_psk.is_some()) {
             self.report.verdict = Some(Ok(()));
             self.report.chain = summary.peer_chain.clone();
+            // Whether it was good was judged when the session began; what expires soon is still to be told.
+            let report = self.explain(&self.report.chain, Evidence::default());
+            self.report.path = Some(report).filter(CertificateReport::is_accepted);
             self.show_chain();
         }
         if !self.options.json {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use sealwire::pki_types::{CertificateDer, ServerName};
-use sealwire::{CertificateError, EarlyData, Summary};
+use sealwire::{CertificateError, CertificateReport, EarlyData, Summary};
 use serde_json::{Value, json};
 
 use super::Options;
@@ -19,6 +19,8 @@ pub(super) struct Report {
     pub(super) address: Option<SocketAddr>,
     pub(super) chain: Vec<CertificateDer<'static>>,
     pub(super) verdict: Option<Result<(), CertificateError>>,
+    /// How the peer was verified, if it was and has certificates.
+    pub(super) path: Option<CertificateReport>,
     pub(super) summary: Option<Summary>,
     pub(super) sent: u64,
     pub(super) received: u64,
@@ -58,7 +60,9 @@ impl Early {
 impl Report {
     pub(super) fn json(&self, result: &Result<(), Failure>, options: &Options) -> Value {
         let verdict = self.verdict.as_ref().map(|verdict| match verdict {
-            Ok(()) => json!({ "verified": true }),
+            Ok(()) => {
+                json!({ "verified": true, "report": self.path.as_ref().map(verdict::json) })
+            }
             Err(error) => json!({
                 "verified": false,
                 "code": error.reason.code(),
@@ -106,5 +110,8 @@ impl Report {
         };
         let rows = self.summary.as_ref().map(rows).unwrap_or_default();
         say(&format!("connected to {address}\n{}  {verdict}\n", table(&rows)));
+        for hint in self.path.iter().flat_map(|report| &report.hints) {
+            say(&format!("warning: {}\n", hint.text));
+        }
     }
 }
