@@ -7,6 +7,7 @@ mod certificate;
 mod client_hello;
 pub(crate) mod extension;
 mod finish;
+mod hello_fields;
 mod post;
 #[cfg(test)]
 mod round_trip;
@@ -20,10 +21,9 @@ pub(crate) use self::certificate::{
     RequestFields, write_certificate, write_certificate_request, write_certificate_verify,
     write_compressed_certificate,
 };
-pub(crate) use self::client_hello::{
-    ClientHello, HelloFields, OfferedPsks, PSK_DHE_KE, PSK_KE, set_binders, write_client_hello,
-};
+pub(crate) use self::client_hello::{ClientHello, OfferedPsks, PSK_DHE_KE, PSK_KE};
 pub(crate) use self::finish::{Finished, write_finished};
+pub(crate) use self::hello_fields::{HelloFields, set_binders, write_client_hello};
 pub(crate) use self::post::{
     EndOfEarlyData, KeyUpdate, NewSessionTicket, write_end_of_early_data, write_key_update,
 };

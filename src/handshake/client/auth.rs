@@ -1,7 +1,8 @@
 //! The client's authentication: the server's certificate, its proof, and ours if it is asked for (RFC 9846 §4.4.2, §4.5).
 
 use super::State;
-use super::hello::{Client, Flow};
+use super::hello::Client;
+use super::parameters::Flow;
 use crate::crypto::HashValue;
 use crate::decision::{Answer, PeerCertificates, Question};
 use crate::error::{Error, Violation};

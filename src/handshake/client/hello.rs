@@ -1,11 +1,12 @@
-//! The client's hellos: ClientHello, HelloRetryRequest, ServerHello and EncryptedExtensions (RFC 9846 §4.2, §4.4.1).
+//! The client's hellos: ClientHello, HelloRetryRequest and ServerHello (RFC 9846 §4.2).
 
 use std::sync::Arc;
 
 use pki_types::{DnsName, ServerName};
 
+use super::State;
+use super::parameters::{Flow, WaitEncryptedExtensions};
 use super::psk::{self, EarlyOffer, Offered, Resumed, Taken};
-use super::{State, WaitCertificateRequest, WaitFinished};
 use crate::codepoints::{
     CertificateType, CipherSuiteId, ExtensionType, NamedGroup, ProtocolVersion, SignatureScheme,
 };
@@ -13,13 +14,9 @@ use crate::config::ClientConfig;
 use crate::credential::Credential;
 use crate::crypto::{CipherSuite, KeyPair};
 use crate::error::{Error, NoOverlap, Violation};
-use crate::handshake::psk::SessionKeeper;
 use crate::handshake::{EarlyData, Effect, Effects, Summary, ensure, log_secret};
-use crate::key_schedule::{EarlySecret, HandshakeSecret, ResumptionSecret};
-use crate::message::{
-    EncryptedExtensions, HelloFields, Message, ServerHello, ServerShare, write_client_hello,
-};
-use crate::secret::Secret;
+use crate::key_schedule::EarlySecret;
+use crate::message::{HelloFields, Message, ServerHello, ServerShare, write_client_hello};
 use crate::session::SessionKey;
 use crate::transcript::Transcript;
 use crate::verify::{Purpose, Verifier};
@@ -50,12 +47,12 @@ pub(crate) struct Offer {
     suites: Vec<CipherSuiteId>,
     groups: Vec<NamedGroup>,
     pub(crate) schemes: Vec<SignatureScheme>,
-    alpn: Vec<Vec<u8>>,
+    pub(super) alpn: Vec<Vec<u8>>,
     extensions: Vec<ExtensionType>,
     /// What we can show.
-    client_types: Vec<CertificateType>,
+    pub(super) client_types: Vec<CertificateType>,
     /// What the server may show.
-    server_types: Vec<CertificateType>,
+    pub(super) server_types: Vec<CertificateType>,
 }
 
 impl Offer {
@@ -326,6 +323,27 @@ impl WaitServerHello {
         Ok(State::WaitServerHello(Self { hello: Vec::new(), retry, ..self }))
     }
 
+    /// RFC 9846 §4.2.3: the server's key share; `None` if a pre-shared key is to stand alone.
+    fn check_share<'a>(
+        &self,
+        hello: &ServerHello<'a>,
+    ) -> Result<Option<(NamedGroup, &'a [u8])>, Error> {
+        let share = match hello.key_share {
+            Some(ServerShare::Entry(group, share)) => Some((group, share)),
+            _ => None,
+        };
+        let any = share.is_some() || hello.selected_identity.is_some();
+        ensure(any, Violation::NoKeyExchange)?;
+        if let Some(retry) = &self.retry {
+            // RFC 9846 §4.2.4 and §4.3.8: what HelloRetryRequest fixed is fixed.
+            ensure(hello.suite == retry.suite, Violation::RetrySuiteChanged)?;
+            let group = share.map(|(group, _)| group);
+            let same_group = retry.group.is_none() || group.is_none() || retry.group == group;
+            ensure(same_group, Violation::RetryGroupChanged)?;
+        }
+        Ok(share)
+    }
+
     /// RFC 9846 §4.2.3: checks the answer, then moves both directions to handshake keys.
     pub(super) fn on_server_hello(
         self,
@@ -333,19 +351,8 @@ impl WaitServerHello {
         fx: &mut Effects<'_>,
     ) -> Result<State, Error> {
         let suite = self.client.check_hello(hello)?;
-        let share = match hello.key_share {
-            Some(ServerShare::Entry(group, share)) => Some((group, share)),
-            _ => None,
-        };
-        let any = share.is_some() || hello.selected_identity.is_some();
-        ensure(any, Violation::NoKeyExchange)?;
+        let share = self.check_share(hello)?;
         let group = share.map(|(group, _)| group);
-        if let Some(retry) = &self.retry {
-            // RFC 9846 §4.2.4 and §4.3.8: what HelloRetryRequest fixed is fixed.
-            ensure(hello.suite == retry.suite, Violation::RetrySuiteChanged)?;
-            let same_group = retry.group.is_none() || group.is_none() || retry.group == group;
-            ensure(same_group, Violation::RetryGroupChanged)?;
-        }
         let taken = Taken::by_server(&self.client.config, self.offers, hello, suite, group)?;
         let shared = match share {
             Some((group, share)) => {
@@ -407,120 +414,5 @@ impl WaitServerHello {
         };
         let early = self.early;
         Ok(State::WaitEncryptedExtensions(WaitEncryptedExtensions { flow, early, index }))
-    }
-}
-
-/// What every state after ServerHello needs.
-pub(crate) struct Flow {
-    pub(crate) client: Client,
-    pub(crate) suite: &'static CipherSuite,
-    pub(crate) transcript: Transcript,
-    schedule: HandshakeSecret,
-    /// The transcript up to ServerHello, from which the handshake's traffic secrets are derived.
-    hello_hash: crate::crypto::HashValue,
-    pub(crate) summary: Summary,
-    /// Whether we send under the early key, and owe EndOfEarlyData.
-    pub(crate) sends_early_data: bool,
-    /// What we show if we are asked (RFC 7250 §4.2).
-    pub(crate) client_type: CertificateType,
-    /// What the server shows.
-    pub(crate) server_type: CertificateType,
-}
-
-impl Flow {
-    /// `client_handshake_traffic_secret`, derived again rather than kept.
-    pub(crate) fn client_traffic(&self) -> Secret {
-        self.schedule.client_traffic(&self.hello_hash)
-    }
-
-    /// `server_handshake_traffic_secret`
-    pub(crate) fn server_traffic(&self) -> Secret {
-        self.schedule.server_traffic(&self.hello_hash)
-    }
-
-    /// What keeps the tickets of this connection, once it is up.
-    pub(crate) fn keeper(&self, resumption: ResumptionSecret) -> Option<SessionKeeper> {
-        let store = self.client.config.sessions.clone()?;
-        // A connection that rests on an external key has no certificates that a session could rest on.
-        if self.summary.external_psk.is_some() {
-            return None;
-        }
-        Some(SessionKeeper {
-            store,
-            key: self.client.session_key,
-            suite: self.suite.id,
-            resumption,
-            alpn: self.summary.alpn.clone(),
-            server: self.summary.peer(),
-            chain_expiry: self.summary.peer().expiry(),
-        })
-    }
-
-    pub(crate) fn schedule(&self) -> &HandshakeSecret {
-        &self.schedule
-    }
-}
-
-/// Handshake keys are in place; EncryptedExtensions must come next.
-pub(crate) struct WaitEncryptedExtensions {
-    flow: Flow,
-    early: Option<EarlyOffer>,
-    /// Which of our pre-shared keys the server took.
-    index: Option<u16>,
-}
-
-impl WaitEncryptedExtensions {
-    /// RFC 9846 §4.4.1
-    pub(super) fn on_encrypted_extensions(
-        mut self,
-        message: &EncryptedExtensions<'_>,
-        fx: &mut Effects<'_>,
-    ) -> Result<State, Error> {
-        let offer = &self.flow.client.offer;
-        message.extensions.ensure_solicited(|kind| offer.has(kind))?;
-        if let Some(selected) = message.alpn {
-            // RFC 7301 §3.1: one of those that we offered.
-            ensure(offer.alpn.iter().any(|name| name == selected), Violation::BadAlpn)?;
-        }
-        // RFC 7250 §4.2: each one of those that we offered, and X.509 if nothing is said.
-        let unsaid = CertificateType::X509;
-        let (client_type, server_type) =
-            (message.client_certificate_type, message.server_certificate_type);
-        let offered = client_type.is_none_or(|selected| offer.client_types.contains(&selected))
-            && server_type.is_none_or(|selected| offer.server_types.contains(&selected));
-        ensure(offered, Violation::UnofferedCertificateType)?;
-        let (client_type, server_type) =
-            (client_type.unwrap_or(unsaid), server_type.unwrap_or(unsaid));
-        if self.index.is_none() && !offer.server_types.contains(&server_type) {
-            return Err(NoOverlap::CertificateType(vec![server_type]).into());
-        }
-        // RFC 9846 §4.3.10: early data can only be taken with the first key, and under the parameters it was sent with.
-        let as_sent = self.early.as_ref().is_some_and(|early| {
-            self.index == Some(0)
-                && early.suite == self.flow.suite.id
-                && early.alpn.as_deref() == message.alpn
-        });
-        ensure(!message.early_data || as_sent, Violation::EarlyDataMismatch)?;
-
-        let flow = &mut self.flow;
-        flow.transcript.add(message.raw);
-        flow.summary.alpn = message.alpn.map(<[u8]>::to_vec);
-        (flow.client_type, flow.server_type) = (client_type, server_type);
-        if self.early.is_some() {
-            let accepted = message.early_data;
-            flow.summary.early_data =
-                if accepted { EarlyData::Accepted } else { EarlyData::Rejected };
-            fx.push(Effect::EarlyDataAnswer { accepted });
-            if !accepted {
-                flow.sends_early_data = false;
-                fx.push(Effect::WriteKey(flow.suite, flow.client_traffic()));
-            }
-        }
-
-        // RFC 9846 §4.4.2: a server that took a pre-shared key shows no certificate and asks for none.
-        Ok(match self.index {
-            Some(_) => State::WaitFinished(WaitFinished::without_certificate(self.flow)),
-            None => State::WaitCertificateRequest(WaitCertificateRequest { flow: self.flow }),
-        })
     }
 }

@@ -35,6 +35,7 @@
 
 mod auth;
 mod hello;
+mod parameters;
 mod psk;
 pub(crate) mod request;
 
@@ -42,7 +43,8 @@ pub(crate) use self::auth::{
     WaitCertificate, WaitCertificateRequest, WaitCertificateVerify, WaitCredential, WaitFinished,
     WaitSignature, WaitVerdict,
 };
-pub(crate) use self::hello::{WaitEncryptedExtensions, WaitServerHello, start};
+pub(crate) use self::hello::{WaitServerHello, start};
+pub(crate) use self::parameters::WaitEncryptedExtensions;
 use super::{Effects, Input};
 use crate::error::Error;
 use crate::message::Message;
