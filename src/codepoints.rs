@@ -144,16 +144,19 @@ impl NamedGroup {
 }
 
 open_enum! {
-    /// A signature algorithm (RFC 9846 §4.3.3).
+    /// A signature algorithm (RFC 9846 §4.3.3; the legacy ones are from RFC 9963 §3).
     SignatureScheme: u16 {
         rsa_pkcs1_sha1 = 0x0201,
         ecdsa_sha1 = 0x0203,
         rsa_pkcs1_sha256 = 0x0401,
         ecdsa_secp256r1_sha256 = 0x0403,
+        rsa_pkcs1_sha256_legacy = 0x0420,
         rsa_pkcs1_sha384 = 0x0501,
         ecdsa_secp384r1_sha384 = 0x0503,
+        rsa_pkcs1_sha384_legacy = 0x0520,
         rsa_pkcs1_sha512 = 0x0601,
         ecdsa_secp521r1_sha512 = 0x0603,
+        rsa_pkcs1_sha512_legacy = 0x0620,
         rsa_pss_rsae_sha256 = 0x0804,
         rsa_pss_rsae_sha384 = 0x0805,
         rsa_pss_rsae_sha512 = 0x0806,
@@ -169,8 +172,8 @@ open_enum! {
 }
 
 impl SignatureScheme {
-    /// Whether the scheme may sign a CertificateVerify: not PKCS#1 v1.5 and not SHA-1, which are for
-    /// certificates only (RFC 9846 §4.3.3).
+    /// Whether the scheme may sign any CertificateVerify: not PKCS#1 v1.5 and not SHA-1, which are for certificates only
+    /// (RFC 9846 §4.3.3), or for the client's alone (RFC 9963 §3).
     #[must_use]
     pub fn is_for_handshake(self) -> bool {
         !matches!(
@@ -180,7 +183,23 @@ impl SignatureScheme {
                 | Self::rsa_pkcs1_sha256
                 | Self::rsa_pkcs1_sha384
                 | Self::rsa_pkcs1_sha512
-        )
+        ) && self.legacy_pkcs1().is_none()
+    }
+
+    /// RFC 9963 §3: what a scheme is but for its number, if it is one of those that only a client may sign with, whose key
+    /// is in a token that knows nothing better.
+    pub(crate) fn legacy_pkcs1(self) -> Option<Self> {
+        match self {
+            Self::rsa_pkcs1_sha256_legacy => Some(Self::rsa_pkcs1_sha256),
+            Self::rsa_pkcs1_sha384_legacy => Some(Self::rsa_pkcs1_sha384),
+            Self::rsa_pkcs1_sha512_legacy => Some(Self::rsa_pkcs1_sha512),
+            _ => None,
+        }
+    }
+
+    /// Whether a client's CertificateVerify may be signed with it.
+    pub(crate) fn is_for_client(self) -> bool {
+        self.is_for_handshake() || self.legacy_pkcs1().is_some()
     }
 }
 
@@ -287,5 +306,7 @@ mod tests {
         assert!(!SignatureScheme::rsa_pkcs1_sha256.is_for_handshake());
         assert!(!SignatureScheme::ecdsa_sha1.is_for_handshake());
         assert!(SignatureScheme::rsa_pss_rsae_sha256.is_for_handshake());
+        assert!(!SignatureScheme::rsa_pkcs1_sha256_legacy.is_for_handshake());
+        assert!(SignatureScheme::rsa_pkcs1_sha256_legacy.is_for_client());
     }
 }

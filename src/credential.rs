@@ -148,6 +148,8 @@ impl Credential {
 
     /// A chain whose private key is elsewhere: an HSM, a KMS, another process. Each signature is asked for with
     /// [`Question::Signature`](crate::Question::Signature). `schemes` is what that key can sign with, most preferred first.
+    /// `rsa_pkcs1_sha256_legacy` and its like are for clients whose token can do nothing better, and for servers that ask
+    /// for them (RFC 9963); on a server they sign nothing.
     ///
     /// # Errors
     /// [`Misuse::Credential`] if the chain is empty, the leaf does not parse, or `schemes` has none that TLS 1.3 allows
@@ -222,7 +224,7 @@ impl Credential {
 
     /// The first of our schemes that the peer accepts too.
     pub(crate) fn scheme_for(&self, accepted: &[SignatureScheme]) -> Option<SignatureScheme> {
-        let fits = |s: &SignatureScheme| s.is_for_handshake() && accepted.contains(s);
+        let fits = |s: &SignatureScheme| s.is_for_client() && accepted.contains(s);
         self.schemes().iter().copied().find(fits)
     }
 
@@ -277,7 +279,7 @@ impl Credential {
 
 /// Those of `schemes` that TLS 1.3 allows for a key.
 fn fitting(spki: &[u8], schemes: &[SignatureScheme]) -> Result<Vec<SignatureScheme>, Error> {
-    let fits = |s: &&SignatureScheme| s.is_for_handshake() && verify::key_fits(spki, **s);
+    let fits = |s: &&SignatureScheme| s.is_for_client() && verify::key_fits(spki, **s);
     let schemes: Vec<_> = schemes.iter().filter(fits).copied().collect();
     if schemes.is_empty() {
         return Err(Misuse::Credential.into());

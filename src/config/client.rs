@@ -70,6 +70,9 @@ impl ClientConfig {
         })
     }
 
+    /// RFC 9963 §3 has schemes that a client never offers.
+    const PEER_IS_CLIENT: bool = false;
+
     common_setters!();
 
     /// Only these groups, most preferred first; key shares are sent for the first post-quantum and the first classical

@@ -196,15 +196,18 @@ macro_rules! common_setters {
         }
 
         /// Only these signature schemes for the peer's CertificateVerify, most preferred first. Its certificates may
-        /// still be signed with whatever the provider verifies (`signature_algorithms_cert`, RFC 9846 §4.3.3).
+        /// still be signed with whatever the provider verifies (`signature_algorithms_cert`, RFC 9846 §4.3.3). A server that
+        /// is to take clients whose keys are in tokens which cannot do better names `rsa_pkcs1_sha256_legacy`, or its
+        /// like, beside the others (RFC 9963).
         ///
         /// # Errors
         /// [`Misuse::NotInProvider`] if the list is empty, or the provider lacks one for handshakes.
         pub fn with_schemes(mut self, schemes: &[SignatureScheme]) -> Result<Self, Error> {
             let verifiers = self.common.provider.verifiers;
             let known = |s: &SignatureScheme| {
-                s.is_for_handshake()
-                    && verifiers.iter().any(|v| v.scheme() == *s && !v.certificate_only())
+                let name = s.legacy_pkcs1().unwrap_or(*s);
+                (s.is_for_handshake() || Self::PEER_IS_CLIENT && s.is_for_client())
+                    && verifiers.iter().any(|v| v.scheme() == name && !v.certificate_only())
             };
             if schemes.is_empty() || !schemes.iter().all(known) {
                 return Err(Misuse::NotInProvider("signature schemes").into());

@@ -86,6 +86,9 @@ impl ServerConfig {
         })
     }
 
+    /// RFC 9963 §3 has schemes for clients alone.
+    const PEER_IS_CLIENT: bool = true;
+
     common_setters!();
 
     /// Only these groups, most preferred first.

@@ -102,7 +102,8 @@ impl Provider {
         suite.map(|suite| suite.hash.digest(data))
     }
 
-    /// Checks a CertificateVerify signature: `scheme` fixes the hash, and the curve too (RFC 9846 §4.5.2).
+    /// Checks a CertificateVerify signature: `scheme` fixes the hash, and the curve too (RFC 9846 §4.5.2). Who may sign
+    /// with it is not asked here.
     ///
     /// # Errors
     /// If no verifier of the provider takes this scheme with this kind of key, or the signature is wrong.
@@ -113,10 +114,11 @@ impl Provider {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), CryptoError> {
+        let name = scheme.legacy_pkcs1().unwrap_or(scheme);
         let verifier = self
             .verifiers
             .iter()
-            .find(|v| v.scheme() == scheme && scheme.is_for_handshake() && !v.certificate_only());
+            .find(|v| v.scheme() == name && scheme.is_for_client() && !v.certificate_only());
         verifier.ok_or(CryptoError)?.verify(spki, message, signature)
     }
 

@@ -206,9 +206,12 @@ pub(crate) fn on_certificate_verify(
     transcript: &HashValue,
 ) -> Result<(), Error> {
     let scheme = message.scheme;
-    // RFC 9846 §4.3.3: PKCS#1 v1.5 and SHA-1 are for certificates only, offered or not.
-    let allowed = offered.contains(&scheme) && scheme.is_for_handshake();
-    ensure(allowed, Violation::UnofferedSignatureScheme)?;
+    // RFC 9846 §4.3.3: PKCS#1 v1.5 and SHA-1 are for certificates only, offered or not; but for RFC 9963 §3.
+    let allowed = match side {
+        Side::Client => scheme.is_for_client(),
+        Side::Server => scheme.is_for_handshake(),
+    };
+    ensure(allowed && offered.contains(&scheme), Violation::UnofferedSignatureScheme)?;
     ensure(verify::key_fits(spki, scheme), Violation::SignatureSchemeMismatch)?;
     let content = signed_content(side, transcript);
     let verified = common.provider.verify_handshake(scheme, spki, &content, message.signature);

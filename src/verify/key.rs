@@ -67,7 +67,12 @@ impl KeyKind {
         match self {
             Self::Rsa(_) => matches!(
                 scheme,
-                S::rsa_pss_rsae_sha256 | S::rsa_pss_rsae_sha384 | S::rsa_pss_rsae_sha512
+                S::rsa_pss_rsae_sha256
+                    | S::rsa_pss_rsae_sha384
+                    | S::rsa_pss_rsae_sha512
+                    | S::rsa_pkcs1_sha256_legacy
+                    | S::rsa_pkcs1_sha384_legacy
+                    | S::rsa_pkcs1_sha512_legacy
             ),
             Self::RsaPss(_) => matches!(
                 scheme,
@@ -175,7 +180,14 @@ mod tests {
             (
                 spki(&tlv(6, oids::RSA), &rsa),
                 KeyKind::Rsa(24),
-                vec![S::rsa_pss_rsae_sha256, S::rsa_pss_rsae_sha384, S::rsa_pss_rsae_sha512],
+                vec![
+                    S::rsa_pkcs1_sha256_legacy,
+                    S::rsa_pkcs1_sha384_legacy,
+                    S::rsa_pkcs1_sha512_legacy,
+                    S::rsa_pss_rsae_sha256,
+                    S::rsa_pss_rsae_sha384,
+                    S::rsa_pss_rsae_sha512,
+                ],
             ),
             (
                 spki(&tlv(6, oids::RSA_PSS), &rsa),

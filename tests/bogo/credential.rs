@@ -158,12 +158,13 @@ fn load_key(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, CryptoError>
         return Ok(key);
     }
     schemes.retain(|scheme| key.schemes().contains(scheme) || !scheme.is_for_handshake());
-    Ok(Arc::new(PreferringKey { key, schemes }))
+    Ok(Arc::new(PreferringKey { key, der: der.clone_key(), schemes }))
 }
 
 /// A key with preferences.
 struct PreferringKey {
     key: Arc<dyn SigningKey>,
+    der: PrivateKeyDer<'static>,
     schemes: Vec<SignatureScheme>,
 }
 
@@ -182,6 +183,23 @@ impl SigningKey for PreferringKey {
         message: &[u8],
         rng: &dyn Rng,
     ) -> Result<Vec<u8>, CryptoError> {
-        self.key.sign(scheme, message, rng)
+        match scheme {
+            SignatureScheme::rsa_pkcs1_sha256_legacy => self.sign_as_token(message),
+            _ => self.key.sign(scheme, message, rng),
+        }
+    }
+}
+
+impl PreferringKey {
+    /// Signs as a token does that knows PKCS#1 v1.5 alone. No provider does (RFC 9963).
+    fn sign_as_token(&self, message: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        use ring::{rand, signature};
+        let PrivateKeyDer::Pkcs8(der) = &self.der else { return Err(CryptoError) };
+        let pair = signature::RsaKeyPair::from_pkcs8(der.secret_pkcs8_der());
+        let pair = pair.map_err(|_| CryptoError)?;
+        let mut signature = vec![0; pair.public().modulus_len()];
+        let padding = &signature::RSA_PKCS1_SHA256;
+        let signed = pair.sign(padding, &rand::SystemRandom::new(), message, &mut signature);
+        signed.map(|()| signature).map_err(|_| CryptoError)
     }
 }

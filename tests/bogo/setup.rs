@@ -269,16 +269,20 @@ fn schemes(flags: &Flags, provider: &Provider) -> Result<Vec<SignatureScheme>, s
     let available =
         |scheme: &SignatureScheme| provider.verifiers.iter().any(|v| v.scheme() == *scheme);
     let wanted = flags.verify_prefs.iter().map(|id| SignatureScheme(*id));
-    let wanted: Vec<_> = wanted.filter(|s| s.is_for_handshake() && !is_legacy(*s)).collect();
+    let wanted: Vec<_> = wanted.filter(|scheme| is_allowed(flags, *scheme)).collect();
     match wanted.is_empty() {
         true => Ok(DEFAULT_SCHEMES.iter().copied().filter(available).collect()),
         false => Ok(wanted),
     }
 }
 
-/// `rsa_pkcs1_sha256_legacy` of draft-ietf-tls-tls13-pkcs1, and BoringSSL's own `rsa_pkcs1_md5_sha1`.
-fn is_legacy(scheme: SignatureScheme) -> bool {
-    [0x0420, 0xff01].contains(&scheme.0)
+/// Not BoringSSL's own `rsa_pkcs1_md5_sha1`; and what a client alone may sign with, on a server only.
+fn is_allowed(flags: &Flags, scheme: SignatureScheme) -> bool {
+    match scheme {
+        SignatureScheme::rsa_pkcs1_sha256_legacy => flags.server,
+        SignatureScheme(0xff01) => false,
+        _ => scheme.is_for_handshake(),
+    }
 }
 
 /// `-use-client-ca-list`

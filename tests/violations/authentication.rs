@@ -82,6 +82,7 @@ pub(crate) fn unoffered_signature_scheme() {
             SignatureScheme::rsa_pkcs1_sha256,
             SignatureScheme::rsa_pkcs1_sha1,
             SignatureScheme::ecdsa_sha1,
+            SignatureScheme::rsa_pkcs1_sha256_legacy,
             SignatureScheme(0xfefe),
             SignatureScheme(0),
         ] {

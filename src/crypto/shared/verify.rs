@@ -104,7 +104,8 @@ pub(super) static RSA_PSS_RSAE_SHA512: Verifier = Verifier {
     certificate_only: false,
 };
 
-// PKCS#1 v1.5 never signs a CertificateVerify: `SignatureScheme::is_for_handshake` sees to that. RFC 4055 §5 wants
+// PKCS#1 v1.5 signs no CertificateVerify but that of a client, under other numbers (RFC 9963):
+// `SignatureScheme::is_for_handshake` and `is_for_client` see to that. RFC 4055 §5 wants
 // NULL parameters and asks verifiers to accept absent ones.
 
 pub(super) static RSA_PKCS1_SHA256: Verifier = Verifier {
