@@ -21,6 +21,10 @@ pub(crate) struct Retry {
     pub(crate) client_hello: HashValue,
     /// Of what may not change ([`ClientHello::invariants`](crate::message::ClientHello::invariants)).
     pub(crate) invariants: HashValue,
+    /// Of the pre-shared keys that have to come again.
+    pub(crate) psks: HashValue,
+    /// Whether early data was offered, and is over.
+    pub(crate) offered_early_data: bool,
     /// What the client has to send back, if we sent one.
     pub(crate) cookie: Option<Vec<u8>>,
 }
@@ -78,6 +82,8 @@ impl CookieKey {
         w.u16(retry.group.0);
         w.vec8(|w| w.raw(retry.client_hello.as_ref()));
         w.vec8(|w| w.raw(retry.invariants.as_ref()));
+        w.vec8(|w| w.raw(retry.psks.as_ref()));
+        w.u8(retry.offered_early_data.into());
         let mut cookie = w.finish()?;
         let mac = retry.suite.hash.hmac(self.current.expose(), &[MAC_LABEL, &cookie]);
         cookie.extend_from_slice(mac.expose());
@@ -107,6 +113,8 @@ impl CookieKey {
         let group = NamedGroup(r.u16().ok()?);
         let client_hello = HashValue::new(r.vec8().ok()?);
         let invariants = HashValue::new(r.vec8().ok()?);
+        let psks = HashValue::new(r.vec8().ok()?);
+        let offered_early_data = r.u8().ok()? != 0;
         let mac = r.rest();
         let signed = cookie.get(..cookie.len().checked_sub(mac.len())?)?;
 
@@ -122,6 +130,8 @@ impl CookieKey {
             group,
             client_hello,
             invariants,
+            psks,
+            offered_early_data,
             cookie: Some(cookie.to_vec()),
         })
     }
@@ -134,7 +144,7 @@ impl fmt::Debug for CookieKey {
 }
 
 /// The first byte of a cookie.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 /// So that the key, were it used elsewhere by mistake, would not make cookies there.
 const MAC_LABEL: &[u8] = b"sealwire hello retry cookie";
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
@@ -164,6 +174,8 @@ mod tests {
             group: NamedGroup::secp384r1,
             client_hello: suite.hash.digest(b"first"),
             invariants: suite.hash.digest(b"invariants"),
+            psks: suite.hash.digest(b"psks"),
+            offered_early_data: true,
             cookie: None,
         }
     }
@@ -185,7 +197,8 @@ mod tests {
             let back = key(1).open(&cookie, at(MADE), find).unwrap();
             assert_eq!((back.suite.id, back.group), (suite.id, NamedGroup::secp384r1));
             assert_eq!(back.client_hello, retry.client_hello);
-            assert_eq!(back.invariants, retry.invariants);
+            assert_eq!((back.invariants, back.psks), (retry.invariants, retry.psks));
+            assert!(back.offered_early_data);
             assert_eq!(back.cookie, Some(cookie));
         }
     }

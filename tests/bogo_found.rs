@@ -7,10 +7,11 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sealwire::codepoints::{Alert, HandshakeType, NamedGroup};
+use sealwire::codepoints::{Alert, HandshakeType, NamedGroup, SignatureScheme};
 use sealwire::crypto::deterministic::MessageHook;
 use sealwire::{
-    CookieKey, Error, FixedOutput, Limit, MemorySessions, ServerConfig, TicketKeys, Verifier,
+    Answer, Ask, Choice, ClientAuth, CookieKey, Credential, Error, FixedOutput, Limit,
+    MemorySessions, NoOverlap, Question, ServerConfig, TicketKeys, Verifier,
 };
 use support::{Calls, Kind, Role, configs, now, pki};
 
@@ -317,4 +318,124 @@ fn a_resumption_answers_the_list_of_certificate_types() {
         assert_eq!(pair.server.conn.summary().unwrap().resumed, resumed);
         assert!(answered.load(Ordering::Relaxed));
     }
+}
+
+/// RFC 6066 §3: a name that was used is acknowledged, but not in a resumption. An application that chooses a credential has
+/// used it, whatever is in the certificate.
+#[test]
+fn a_name_that_was_used_is_acknowledged() {
+    let (client, server) = configs(113);
+    let keys = Arc::new(TicketKeys::new(server.provider(), now()).unwrap());
+    let other = pki().other_server.credential(server.provider());
+    for (named, chosen) in [(true, false), (true, true), (false, false), (false, true)] {
+        let client = client.clone().with_sessions(Arc::new(MemorySessions::default()));
+        for resumed in [false, true] {
+            let acknowledged = Arc::new(AtomicBool::new(false));
+            let seen = Arc::clone(&acknowledged);
+            let hook = MessageHook(Arc::new(move |kind, message| {
+                if kind == HandshakeType::encrypted_extensions {
+                    // Header and length of the block; server_name, empty, is the first extension.
+                    seen.store(message[6..].starts_with(&[0, 0, 0, 0]), Ordering::Relaxed);
+                }
+            }));
+            let mut server = server.clone().with_tickets(keys.clone()).with_message_hook(hook);
+            if chosen {
+                server = server.with_ask(Ask { client_hello: true, ..Ask::default() });
+            }
+            // A certificate for another name is none for this one, unless somebody says so.
+            let client = client.clone().with_server_name(named);
+            let client = client.with_ask(Ask { verdict: true, ..Ask::default() });
+            let mut pair = Calls::PLAIN.pair(client, server);
+            let other = other.clone();
+            pair.answerer = Box::new(move |role, _| match role {
+                Role::Server => {
+                    Some(Answer::Choose(Choice::default().with_credential(other.clone())))
+                }
+                Role::Client => Some(Answer::Accept),
+            });
+            let mut pair = pair.connect();
+            pair.chat();
+            assert_eq!(pair.server.conn.summary().unwrap().resumed, resumed);
+            let expected = named && !resumed;
+            assert_eq!(
+                acknowledged.load(Ordering::Relaxed),
+                expected,
+                "{named} {chosen} {resumed}"
+            );
+        }
+    }
+}
+
+/// RFC 9963 §3: what a client alone may sign with, whose key is in a token that knows PKCS#1 v1.5 and nothing better. The
+/// server has to ask for it, and the client to name it.
+#[test]
+fn a_client_whose_token_knows_only_pkcs1() {
+    use ring::signature::{self, RsaEncoding};
+    let cases: [(SignatureScheme, &dyn RsaEncoding); 3] = [
+        (SignatureScheme::rsa_pkcs1_sha256_legacy, &signature::RSA_PKCS1_SHA256),
+        (SignatureScheme::rsa_pkcs1_sha384_legacy, &signature::RSA_PKCS1_SHA384),
+        (SignatureScheme::rsa_pkcs1_sha512_legacy, &signature::RSA_PKCS1_SHA512),
+    ];
+    let identity = pki().client(Kind::Rsa);
+    let sign = |padding: &'static dyn RsaEncoding, message: &[u8]| {
+        let key = signature::RsaKeyPair::from_pkcs8(identity.key.secret_der()).unwrap();
+        let mut signature = vec![0; key.public().modulus_len()];
+        key.sign(padding, &ring::rand::SystemRandom::new(), message, &mut signature).unwrap();
+        signature
+    };
+    let pss = SignatureScheme::rsa_pss_rsae_sha256;
+    for (scheme, padding) in cases {
+        let token = Arc::new(Credential::external(identity.chain.clone(), &[scheme]).unwrap());
+        // Asked for or not; and with a signature of the wrong kind.
+        for (asked, genuine) in [(true, true), (true, false), (false, true)] {
+            let (client, server) = configs(114);
+            // A client cannot say that it takes them of a server.
+            assert!(client.clone().with_schemes(&[pss, scheme]).is_err());
+            let client = client.with_credentials(vec![token.clone()]);
+            let auth = ClientAuth::Required(Verifier::new(pki().anchors()));
+            let server = server.with_client_auth(auth);
+            let server = match asked {
+                true => server.with_schemes(&[pss, scheme]).unwrap(),
+                false => server,
+            };
+            let mut pair = Calls::PLAIN.pair(client, server);
+            pair.answerer = Box::new(move |_, question| {
+                let Question::Signature(request) = question else { panic!("{question:?}") };
+                assert_eq!(request.scheme, scheme);
+                let padding: &'static dyn RsaEncoding =
+                    if genuine { padding } else { &signature::RSA_PSS_SHA256 };
+                Some(Answer::Signature(sign(padding, &request.message)))
+            });
+            if asked && genuine {
+                let pair = pair.connect();
+                assert_eq!(pair.server.conn.summary().unwrap().peer_scheme, Some(scheme));
+                continue;
+            }
+            let alert = if asked { Alert::decrypt_error } else { Alert::certificate_required };
+            pair.pump();
+            let error = pair.server.error.as_ref().unwrap();
+            assert_eq!(error.alert(), Some(alert), "{error:?}");
+        }
+    }
+}
+
+/// RFC 9963 §3: a server signs nothing so, whatever a client says that it verifies.
+#[test]
+fn a_server_does_not_sign_with_pkcs1() {
+    let scheme = SignatureScheme::rsa_pkcs1_sha256_legacy;
+    let identity = pki().server(Kind::Rsa);
+    let token = Arc::new(Credential::external(identity.chain.clone(), &[scheme]).unwrap());
+    let (client, server) = configs(115);
+    let hook = MessageHook(Arc::new(|kind, message| {
+        if kind == HandshakeType::client_hello {
+            // The first scheme of signature_algorithms becomes another.
+            let at = message.windows(2).position(|pair| pair == [0, 13]).unwrap();
+            message[at + 6..at + 8].copy_from_slice(&[4, 0x20]);
+        }
+    }));
+    let server = ServerConfig::new(server.provider().clone(), vec![token]).unwrap();
+    let mut pair = Calls::PLAIN.pair(client.with_message_hook(hook), server);
+    pair.pump();
+    let error = pair.server.error.as_ref().unwrap();
+    assert!(matches!(error, Error::NoOverlap(NoOverlap::SignatureScheme(_))), "{error:?}");
 }

@@ -89,6 +89,8 @@ cases! { violation:
     OnlyDefaultCertificateType => hellos::only_default_certificate_type;
     ChangedClientHello => hellos::changed_client_hello;
     RetryIgnored => hellos::retry_ignored;
+    MissingPreSharedKey => psks::missing_pre_shared_key;
+    ChangedPreSharedKeys => psks::changed_pre_shared_keys;
     EarlyDataAfterRetry => hellos::early_data_after_retry;
     CookieNotEchoed => hellos::cookie_not_echoed;
     BadCookie => hellos::bad_cookie;
@@ -114,7 +116,9 @@ cases! { violation:
     BadServerNameAck => server_hellos::bad_server_name_ack;
     UnofferedCertificateType => server_hellos::unoffered_certificate_type;
 
-    EarlyDataMismatch => psks::early_data_mismatch;
+    EarlyDataKey => psks::early_data_key;
+    EarlyDataSuite => psks::early_data_suite;
+    EarlyDataAlpn => psks::early_data_alpn;
 
     RequestContextNotEmpty => authentication::request_context_not_empty;
     CertificateContext => authentication::certificate_context;

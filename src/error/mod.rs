@@ -124,6 +124,10 @@ violations! {
     /// RFC 9846 §4.3.8
     RetryIgnored => illegal_parameter, "the second ClientHello has not exactly the key share that was asked for";
     /// RFC 9846 §4.2.2
+    MissingPreSharedKey => missing_extension, "the second ClientHello has no pre_shared_key, though keys of the first fit the suite";
+    /// RFC 9846 §4.2.2
+    ChangedPreSharedKeys => illegal_parameter, "the second ClientHello offers other pre-shared keys for the suite than the first";
+    /// RFC 9846 §4.2.2
     EarlyDataAfterRetry => illegal_parameter, "the second ClientHello still offers early data";
     /// RFC 9846 §4.3.2
     CookieNotEchoed => illegal_parameter, "the second ClientHello lacks our cookie";
@@ -172,8 +176,12 @@ violations! {
     /// RFC 7250 §4.2
     UnofferedCertificateType => illegal_parameter, "server selected a certificate type that we did not offer";
 
+    /// RFC 9846 §4.3.10 and RFC 9846 §4.3.11
+    EarlyDataKey => illegal_parameter, "server accepts early data without taking the first pre-shared key";
     /// RFC 9846 §4.3.10
-    EarlyDataMismatch => illegal_parameter, "server accepts early data under other parameters than it was sent with";
+    EarlyDataSuite => illegal_parameter, "server accepts early data and selects another cipher suite than it was sent with";
+    /// RFC 9846 §4.3.10
+    EarlyDataAlpn => illegal_parameter, "server accepts early data and selects another protocol than it was sent for";
 
     // Authentication
     /// RFC 9846 §4.4.2

@@ -186,9 +186,10 @@ impl<'a> ClientHello<'a> {
         DnsName::try_from(name).ok()
     }
 
-    /// What RFC 9846 §4.2.2 does not allow to change in a second ClientHello, in one string to hash: everything
-    /// but `key_share`, `early_data`, `cookie`, `pre_shared_key` and `padding`, and but extensions that we do not know
-    /// (they may have rules of their own) and ECH (whose second ciphertext differs).
+    /// What RFC 9846 §4.2.2 does not allow to change in a second ClientHello, in one string to hash: everything, in its
+    /// order, but `key_share`, `early_data`, `cookie`, `pre_shared_key` and `padding`, which have rules of their own, and
+    /// ECH (whose second ciphertext differs). That of an extension which we do not know can only change if our
+    /// HelloRetryRequest has it, and it has none of those.
     pub(crate) fn invariants(&self) -> Vec<u8> {
         use ExtensionType as E;
         let mut w = Writer::default();
@@ -207,7 +208,7 @@ impl<'a> ClientHello<'a> {
                     | E::padding
                     | E::encrypted_client_hello
             );
-            if extension::is_known(kind) && !may_change {
+            if !may_change {
                 extension::write(&mut w, kind, |w| w.raw(body));
             }
         }

@@ -62,11 +62,6 @@ fn places(kind: ExtensionType) -> Option<&'static [Place]> {
     })
 }
 
-/// Whether RFC 9846 knows the extension.
-pub(crate) fn is_known(kind: ExtensionType) -> bool {
-    places(kind).is_some()
-}
-
 /// A block of extensions, of which each is whole, none is there twice, and none that we know is misplaced.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Extensions<'a> {

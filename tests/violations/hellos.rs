@@ -364,6 +364,9 @@ pub(crate) fn changed_client_hello() {
         (E::application_layer_protocol_negotiation, vec![0, 3, 2, b'h', b'2']),
         (E::psk_key_exchange_modes, vec![1, 0]),
         (E::record_size_limit, vec![0x40, 0]),
+        // Nothing in our HelloRetryRequest would allow that.
+        (UNKNOWN, vec![7]),
+        (E(0x0a0a), vec![]),
     ] {
         second_client_hello(ChangedClientHello, |parts| parts.set(kind, &data));
     }
@@ -419,7 +422,15 @@ pub(crate) fn cookie_not_echoed() {
 
 /// A handshake with a server that forgets everything after its HelloRetryRequest; the second ClientHello is edited.
 fn forgetful(edit: impl Fn(&mut Parts), later: Duration) -> Duel {
-    let (client, server) = stateless();
+    forgetting(stateless(), edit, later)
+}
+
+/// The same with these configurations, of a server with cookies that wants another ClientHello.
+pub(crate) fn forgetting(
+    (client, server): Configs,
+    edit: impl Fn(&mut Parts),
+    later: Duration,
+) -> Duel {
     let mut duel = Duel::new(Client, (client, server.clone()));
     let mut second = Vec::new();
     let mut first = true;

@@ -1,19 +1,24 @@
 //! Pre-shared keys, tickets and early data (RFC 9846 §4.3.9 to §4.3.11, §4.7.1).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use sealwire::codepoints::{CipherSuiteId, ContentType, ExtensionType as E, HandshakeType as H};
+use sealwire::codepoints::{
+    Alert, CipherSuiteId, ContentType, ExtensionType as E, HandshakeType as H,
+};
+use sealwire::crypto::deterministic::MessageHook;
 use sealwire::pki_types::UnixTime;
 use sealwire::{
-    Connection, Error, ExternalPsk, MemoryReplay, MemorySessions, MigrationKey, Misuse, NoOverlap,
-    PskPolicy, Session, SessionStore, TicketKeys, Violation,
+    Connection, CookieKey, Error, ExternalPsk, MemoryReplay, MemorySessions, MigrationKey, Misuse,
+    NoOverlap, PskPolicy, Session, SessionStore, TicketKeys, Violation,
 };
 
 use super::duel::{Configs, Duel, Epoch, Unit, simple};
-use super::edit::{Parts, parts};
+use super::edit::{Parts, parts, vec16};
+use super::hellos::forgetting;
 use super::misuse::{assert_misuse, assert_unharmed};
-use super::refuse::{refuse_changed, refuse_edited};
+use super::refuse::{SECOND_CLIENT_HELLO, refuse_changed, refuse_edited};
 use super::support::Role::{Client, Server};
 use super::support::{Calls, now, seeded};
 
@@ -119,27 +124,156 @@ pub(crate) fn unoffered_psk_mode() {
     }
 }
 
-pub(crate) fn early_data_mismatch() {
-    let accept = || parts(|parts| parts.set(E::early_data, &[]));
-    let expected = Violation::EarlyDataMismatch;
-    // Without the key that it was sent under.
+/// A client that sends a ClientHello for a session and two external keys, the last for another hash; and the server.
+fn several_keys(retry: bool) -> Configs {
+    let ((client, server), _) = resuming();
+    let keys = || vec![key(b"name", 1)];
+    let suites = [CipherSuiteId::TLS_AES_128_GCM_SHA256, CipherSuiteId::TLS_AES_256_GCM_SHA384];
+    let client = client.with_suites(&suites).unwrap().with_early_data(false);
+    let client = client.with_external_psks(keys(), PskPolicy::OrCertificate);
+    let server = server.with_suites(&suites[..1]).unwrap();
+    let server = server.with_external_psks(keys(), PskPolicy::OrCertificate);
+    (if retry { client.with_key_shares(&[]).unwrap() } else { client }, server)
+}
+
+fn with_cookies((client, server): Configs) -> Configs {
+    let cookies = CookieKey::new(&[7; 32]).unwrap();
+    (client, server.with_stateless_retry(Arc::new(cookies)))
+}
+
+pub(crate) fn missing_pre_shared_key() {
+    let expected = Violation::MissingPreSharedKey;
+    for configs in [several_keys(true), with_cookies(several_keys(true))] {
+        let edit = parts(|parts| parts.remove(E::pre_shared_key));
+        refuse_edited(Client, configs, SECOND_CLIENT_HELLO, edit, expected);
+    }
+    // A server that has forgotten the first one knows it just as well.
+    let edit = |parts: &mut Parts| parts.remove(E::pre_shared_key);
+    let duel = forgetting(with_cookies(several_keys(true)), edit, Duration::ZERO);
+    duel.assert_refused(expected);
+    // One that takes no keys does not mind.
+    let (client, _) = several_keys(true);
+    let hellos = AtomicUsize::new(0);
+    let hook = MessageHook(Arc::new(move |kind, message| {
+        if kind == H::client_hello && hellos.fetch_add(1, Ordering::Relaxed) == 1 {
+            let mut parts = Parts::of(message);
+            parts.remove(E::pre_shared_key);
+            *message = parts.build();
+        }
+    }));
+    let pair = Calls::PLAIN.pair(client.with_message_hook(hook), simple().1).connect();
+    assert!(pair.server.conn.summary().unwrap().retried);
+}
+
+/// `pre_shared_key` without the identity at this index.
+fn without(at: usize) -> impl Fn(&mut Parts) {
+    move |parts: &mut Parts| {
+        let data = parts.data(E::pre_shared_key).clone();
+        let number = |at: usize| usize::from(u16::from_be_bytes([data[at], data[at + 1]]));
+        let middle = 2 + number(0);
+        let (mut identities, mut binders) = (Vec::new(), Vec::new());
+        let mut from = 2;
+        while from < middle {
+            let len = 2 + number(from) + 4;
+            identities.push(data[from..from + len].to_vec());
+            from += len;
+        }
+        from += 2;
+        while from < data.len() {
+            let len = 1 + usize::from(data[from]);
+            binders.push(data[from..from + len].to_vec());
+            from += len;
+        }
+        // One SHA-256 session, and an external key for each hash.
+        let lengths: Vec<usize> = binders.iter().map(Vec::len).collect();
+        assert!(matches!(lengths[..], [33, 33] | [33, 33, 49]), "{lengths:?}");
+        identities.remove(at);
+        binders.remove(at);
+        let data = [vec16(&identities.concat()), vec16(&binders.concat())].concat();
+        parts.set(E::pre_shared_key, &data);
+    }
+}
+
+/// RFC 9846 §4.2.2: only keys that do not fit the suite may go.
+pub(crate) fn changed_pre_shared_keys() {
+    let expected = Violation::ChangedPreSharedKeys;
+    for at in [0, 1] {
+        for configs in [several_keys(true), with_cookies(several_keys(true))] {
+            refuse_edited(Client, configs, SECOND_CLIENT_HELLO, parts(without(at)), expected);
+        }
+        let duel = forgetting(with_cookies(several_keys(true)), without(at), Duration::ZERO);
+        duel.assert_refused(expected);
+    }
+    // Nor may another come, or a first one.
+    let edit = parts(|parts| {
+        let data = parts.data(E::pre_shared_key);
+        data[4] ^= 1;
+    });
+    refuse_edited(Client, several_keys(true), SECOND_CLIENT_HELLO, edit, expected);
+    // The one for the other hash has gone, and the handshake goes on with a session.
+    let (client, server) = several_keys(true);
+    let pair = Calls::PLAIN.pair(client, server).connect();
+    let summary = pair.server.conn.summary().unwrap();
+    assert!(summary.retried && summary.resumed);
+}
+
+pub(crate) fn early_data_key() {
+    let expected = Violation::EarlyDataKey;
+    // Without a key at all.
     let ((client, _), _) = resuming();
     let full = (client, simple().1);
     let mut duel = Duel::new(Server, full);
     duel.run(|mut unit| {
         if unit.is(H::encrypted_extensions) {
-            accept()(&mut unit.content);
+            parts(|parts| parts.set(E::early_data, &[]))(&mut unit.content);
         }
         vec![unit]
     });
     duel.assert_refused_unheard(expected);
-    // With it, under another protocol than before.
+    // With the second one.
+    let (client, server) = several_keys(false);
+    let tickets = TicketKeys::new(server.provider(), now()).unwrap();
+    let server = server.with_tickets(Arc::new(tickets));
+    let mut duel = Duel::new(Server, (client.with_early_data(true), server));
+    duel.run(|mut unit| {
+        if unit.is(H::encrypted_extensions) {
+            parts(|parts| parts.set(E::early_data, &[]))(&mut unit.content);
+        }
+        vec![unit]
+    });
+    duel.assert_refused_unheard(expected);
+}
+
+/// With the right key, under another suite of the same hash.
+pub(crate) fn early_data_suite() {
+    let ((client, server), _) = resuming();
+    let suites =
+        [CipherSuiteId::TLS_AES_128_GCM_SHA256, CipherSuiteId::TLS_CHACHA20_POLY1305_SHA256];
+    let client = client.with_suites(&suites).unwrap();
+    let server = server.with_suites(&suites[1..]).unwrap();
+    let hook = MessageHook(Arc::new(|kind, message| {
+        if kind == H::encrypted_extensions {
+            let mut parts = Parts::of(message);
+            parts.set(E::early_data, &[]);
+            *message = parts.build();
+        }
+    }));
+    let mut pair = Calls::PLAIN.pair(client, server.with_message_hook(hook));
+    pair.pump();
+    let error = pair.client.error.as_ref().unwrap();
+    assert!(matches!(error, Error::Violation(Violation::EarlyDataSuite)), "{error:?}");
+    assert_eq!(error.alert(), Some(Alert::illegal_parameter));
+}
+
+/// With the right key and suite, under another protocol than before.
+pub(crate) fn early_data_alpn() {
     let ((client, server), sessions) = resuming();
     let _ = sessions.drain();
     let client = client.with_alpn(&[b"h2", b"h3"]).unwrap();
     let server = server.with_alpn(&[b"h2"]).unwrap();
     Calls::PLAIN.pair(client.clone(), server.clone()).connect();
     let edit = parts(|parts| parts.set(E::application_layer_protocol_negotiation, b"\0\x03\x02h3"));
+    let expected = Violation::EarlyDataAlpn;
     refuse_edited(Server, (client, server), H::encrypted_extensions, edit, expected);
 }
 

@@ -97,13 +97,13 @@ impl WaitEncryptedExtensions {
         if self.index.is_none() && !offer.server_types.contains(&server_type) {
             return Err(NoOverlap::CertificateType(vec![server_type]).into());
         }
-        // RFC 9846 §4.3.10: early data can only be taken with the first key, and under the parameters it was sent with.
-        let as_sent = self.early.as_ref().is_some_and(|early| {
-            self.index == Some(0)
-                && early.suite == self.flow.suite.id
-                && early.alpn.as_deref() == message.alpn
-        });
-        ensure(!message.early_data || as_sent, Violation::EarlyDataMismatch)?;
+        if message.early_data {
+            // RFC 9846 §4.3.10: only with the first key, and under the parameters that it was sent with.
+            let first = self.early.as_ref().filter(|_| self.index == Some(0));
+            let early = first.ok_or(Violation::EarlyDataKey)?;
+            ensure(early.suite == self.flow.suite.id, Violation::EarlyDataSuite)?;
+            ensure(early.alpn.as_deref() == message.alpn, Violation::EarlyDataAlpn)?;
+        }
 
         let flow = &mut self.flow;
         flow.transcript.add(message.raw);

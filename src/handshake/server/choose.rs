@@ -66,7 +66,10 @@ impl Identity {
         let types = hello.server_certificate_types.clone();
         let wishes = Wishes {
             types: types.clone().unwrap_or(vec![CertificateType::X509]),
-            schemes: hello.schemes.unwrap_or_default().iter().map(SignatureScheme).collect(),
+            // RFC 9963 §3: some are for clients alone, whatever a client says that it verifies.
+            schemes: { hello.schemes.unwrap_or_default().iter().map(SignatureScheme) }
+                .filter(|scheme| scheme.legacy_pkcs1().is_none())
+                .collect(),
             certificate_schemes: hello
                 .certificate_schemes
                 .map(|list| list.iter().map(SignatureScheme).collect()),
@@ -83,8 +86,10 @@ impl Identity {
             return Err(types.map_or(NoOverlap::Credential, NoOverlap::CertificateType).into());
         }
         let chosen = choose_credential(&config.common, credentials, &wishes);
-        let (credential, scheme, by_name) =
+        let (credential, scheme, named) =
             chosen.ok_or(NoOverlap::SignatureScheme(wishes.schemes))?;
+        // An application that chooses does so in sight of the name.
+        let by_name = named || own.is_some() && hello.server_name.is_some();
         Ok(Self { credential, scheme, by_name })
     }
 }

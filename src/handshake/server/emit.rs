@@ -36,6 +36,8 @@ pub(super) struct Flight {
     pub(super) policy: [u8; 32],
     pub(super) standing: Standing,
     pub(super) retried: bool,
+    /// In this ClientHello, or in the one before it.
+    pub(super) offered_early_data: bool,
 }
 
 /// Says it, as far as the signature if there is one. `transcript` ends with the ClientHello.
@@ -148,11 +150,13 @@ fn send_parameters(
     fx: &mut Effects<'_>,
 ) -> Result<Flow, Error> {
     let hello_hash = transcript.current();
+    let offered_early_data = flight.offered_early_data;
     let Flight { config, parameters, chosen, takes_early_data, policy, standing, retried, .. } =
         flight;
     let common = &config.common;
     let grant = Grant::new(&config, hello, policy, chosen.as_ref(), fx.now);
     let message = write_encrypted_extensions(&EncryptedFields {
+        // RFC 6066 §3: if the name was used to choose the certificate. A server that resumes says nothing.
         server_name: identity.is_some_and(|identity| identity.by_name),
         groups: (parameters.group.is_some() && common.groups.first() != parameters.group.as_ref())
             .then_some(&common.groups[..]),
@@ -171,7 +175,7 @@ fn send_parameters(
     let mut summary = Summary::new(parameters.suite, parameters.group, retried, Purpose::Client);
     summary.alpn = parameters.alpn;
     summary.server_name = hello.dns_name().map(|name| ServerName::DnsName(name.to_owned()));
-    summary.early_data = match (hello.offers_early_data, takes_early_data) {
+    summary.early_data = match (offered_early_data, takes_early_data) {
         (false, _) => EarlyData::NotOffered,
         (true, true) => EarlyData::Accepted,
         (true, false) => EarlyData::Rejected,

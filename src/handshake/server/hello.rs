@@ -231,6 +231,8 @@ impl Pending {
             policy: terms.policy,
             standing: self.standing,
             retried: self.retry.is_some(),
+            offered_early_data: hello.offers_early_data
+                || self.retry.is_some_and(|retry| retry.offered_early_data),
         };
         emit(flight, hello, transcript, fx)
     }
@@ -306,6 +308,8 @@ fn ask_again(
         group,
         client_hello: hash.digest(hello.raw),
         invariants: hash.digest(&hello.invariants()),
+        psks: hash.digest(&psk::to_be_kept(&config, hello, hash)),
+        offered_early_data: hello.offers_early_data,
         cookie: None,
     };
     if let Some(key) = &config.cookie_key {
@@ -362,6 +366,12 @@ impl WaitSecondClientHello {
         // RFC 9846 §4.2.2
         let unchanged = hash.digest(&hello.invariants()) == retry.invariants;
         ensure(unchanged, Violation::ChangedClientHello)?;
+        // Whoever has no use for keys need not mind which are offered.
+        if psk::has_any(&config) {
+            let kept = hash.digest(&psk::to_be_kept(&config, hello, hash)) == retry.psks;
+            ensure(kept || hello.psks.is_some(), Violation::MissingPreSharedKey)?;
+            ensure(kept, Violation::ChangedPreSharedKeys)?;
+        }
         ensure(!hello.offers_early_data, Violation::EarlyDataAfterRetry)?;
         let shares = hello.key_shares.as_deref().unwrap_or_default();
         let only_ours = matches!(shares, [(group, _)] if *group == retry.group);

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use pki_types::UnixTime;
 
+use crate::codec::Writer;
 use crate::config::ServerConfig;
-use crate::crypto::CipherSuite;
+use crate::crypto::{CipherSuite, Hash};
 use crate::decision::Answer;
 use crate::error::{Error, NoOverlap, Violation};
 use crate::handshake::ensure;
@@ -47,11 +48,36 @@ pub(super) struct Terms {
 
 /// Whether a key of the client could be used at all: it offers some, in a mode that we allow, and we have some.
 pub(super) fn is_possible(config: &ServerConfig, hello: &ClientHello<'_>) -> bool {
-    let common = &config.common;
-    let have = config.tickets.is_some() || !common.external_psks.is_empty() || common.ask.psk;
     let modes = hello.psk_modes.unwrap_or_default();
     let dhe = modes.contains(&PSK_DHE_KE);
-    have && hello.psks.is_some() && (dhe || uses_psk_alone(config, hello))
+    has_any(config) && hello.psks.is_some() && (dhe || uses_psk_alone(config, hello))
+}
+
+/// Whether this server takes pre-shared keys at all.
+pub(super) fn has_any(config: &ServerConfig) -> bool {
+    let common = &config.common;
+    config.tickets.is_some() || !common.external_psks.is_empty() || common.ask.psk
+}
+
+/// RFC 9846 §4.2.2: the identities that a second ClientHello has to offer again, in one string to hash: all whose binders are
+/// as long as those of the suite's `hash`, tickets and keys of ours. The external keys of others, which have no age
+/// (RFC 9846 §4.3.11), are nothing to us.
+pub(super) fn to_be_kept(
+    config: &ServerConfig,
+    hello: &ClientHello<'_>,
+    hash: &'static dyn Hash,
+) -> Vec<u8> {
+    let common = &config.common;
+    let ours = common.external_psks.iter().filter_map(|psk| psk.for_hash(&common.provider, hash));
+    let ours: Vec<_> = ours.map(|wire| wire.identity).collect();
+    let psks = hello.psks.iter().flat_map(|psks| psks.identities.iter().zip(&psks.binders));
+    let fitting = psks.filter(|(offered, binder)| {
+        let is_ours = || ours.iter().any(|identity| identity == offered.identity);
+        binder.len() == hash.output_len() && (offered.obfuscated_ticket_age != 0 || is_ours())
+    });
+    let mut w = Writer::default();
+    fitting.for_each(|(offered, _)| w.vec16(|w| w.raw(offered.identity)));
+    w.finish().unwrap_or_default()
 }
 
 /// RFC 9846 §4.3.9: whether the key is used without a key exchange: the client wants nothing else, and we allow it.
