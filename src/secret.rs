@@ -87,9 +87,9 @@ fn apart<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-#[cfg(any(feature = "ring", feature = "aws-lc"))]
+/// Wipes the next `N` bytes of stack, which whatever the caller called before has worked on.
 #[inline(never)]
-fn wipe_stack<const N: usize>() {
+pub(crate) fn wipe_stack<const N: usize>() {
     // The compiler has to believe that somebody reads it.
     std::hint::black_box(&mut [0_u8; N]);
 }

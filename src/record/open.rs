@@ -5,7 +5,7 @@ use crate::codepoints::{Alert, ContentType};
 use crate::crypto::CipherSuite;
 use crate::error::{Error, Limit, Violation};
 use crate::limits::{Budget, Limits};
-use crate::secret::Secret;
+use crate::secret::{Secret, wipe_stack};
 
 /// What was at the front of the input.
 pub(crate) enum Incoming<'b> {
@@ -151,6 +151,11 @@ impl ReadSide {
         match opened {
             Ok((kind, body)) => {
                 self.skippable = None;
+                if kind != ContentType::application_data {
+                    // The AEAD may have left its key on the stack (ring's ChaCha20 does), and what comes of such a record
+                    // is moved to the heap, unused parts and all. Data is not, and is not kept waiting.
+                    wipe_stack::<AEAD_STACK>();
+                }
                 self.sort(kind, used, body, budget)
             }
             Err(Error::BadRecordMac) if self.skippable.is_some() => {
@@ -283,6 +288,9 @@ impl ReadSide {
         Ok(Incoming::EarlyData { used, data })
     }
 }
+
+/// Bytes of stack that an AEAD works in: more than enough.
+const AEAD_STACK: usize = 4096;
 
 /// RFC 9846 §5.2: decrypts `body` where it lies, and finds the content type behind the content.
 fn open<'b>(

@@ -118,7 +118,8 @@ impl Arena {
                 }
                 for pattern in by_start.get(four).into_iter().flatten() {
                     if block[i..].starts_with(patterns[*pattern]) {
-                        found.push(Found { pattern: *pattern, live, len: block.len(), at });
+                        let len = block.len();
+                        found.push(Found { pattern: *pattern, live, len, offset: i, at });
                     }
                 }
             }
@@ -136,6 +137,8 @@ pub struct Found {
     pub live: bool,
     /// About how long the block is.
     pub len: usize,
+    /// Where in it the pattern is, about.
+    offset: usize,
     at: usize,
 }
 
@@ -145,7 +148,8 @@ impl Found {
         let state = if self.live { "live" } else { "freed" };
         let traces = TRACES.lock().unwrap();
         let trace = traces.get(&self.at).map(ToString::to_string).unwrap_or_default();
-        format!("in a {state} block of {} bytes at {:#x}\n{trace}", self.len, self.at)
+        let (offset, len) = (self.offset, self.len);
+        format!("at {offset} of a {state} block of {len} bytes at {:#x}\n{trace}", self.at)
     }
 }
 
