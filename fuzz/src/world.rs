@@ -410,7 +410,8 @@ impl End {
         self.error = Some(error);
     }
 
-    /// What only the two ends of one connection know. `None` before the handshake's end, and after an error.
+    /// What only the two ends of one connection know. `None` before the handshake's end, unless the server has taken early
+    /// data, and after an error.
     pub fn exported(&self) -> Option<[u8; 32]> {
         let mut out = [0; 32];
         self.connection.export(b"EXPORTER-fuzz", None, &mut out).ok().map(|()| out)
