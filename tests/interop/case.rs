@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use sealwire::codepoints::{CipherSuiteId, NamedGroup, ProtocolVersion};
-use sealwire::crypto::ring;
 use sealwire::{ClientAuth, ClientConfig, CookieKey, ServerConfig, Summary, Verifier};
 
 use crate::child::{Context, Peer};
 use crate::driver::{Driver, Ending};
-use crate::pki::{Key, Pki};
+use crate::pki::{Key, Pki, provider};
 
 /// How much goes each way.
 pub(crate) const MEBIBYTE: usize = 1 << 20;
@@ -57,6 +56,17 @@ const CASES: &[(&str, Case)] = &[
     ("secp256r1", Case { group: NamedGroup::secp256r1, ..PLAIN }),
     ("secp384r1", Case { group: NamedGroup::secp384r1, ..PLAIN }),
     ("x25519mlkem768", Case { group: NamedGroup::X25519MLKEM768, ..PLAIN }),
+    #[cfg(feature = "aws-lc")]
+    ("secp521r1", Case { group: NamedGroup::secp521r1, ..PLAIN }),
+    #[cfg(feature = "aws-lc")]
+    ("secp256r1mlkem768", Case { group: NamedGroup::SecP256r1MLKEM768, ..PLAIN }),
+    #[cfg(feature = "aws-lc")]
+    ("secp384r1mlkem1024", Case { group: NamedGroup::SecP384r1MLKEM1024, ..PLAIN }),
+    #[cfg(feature = "aws-lc")]
+    (
+        "retry_to_secp384r1mlkem1024",
+        Case { group: NamedGroup::SecP384r1MLKEM1024, retry: Retry::OtherShare, ..PLAIN },
+    ),
     ("p384_key", Case { key: Key::P384, ..PLAIN }),
     ("ed25519_key", Case { key: Key::Ed25519, ..PLAIN }),
     ("rsa_key", Case { key: Key::Rsa, ..PLAIN }),
@@ -108,7 +118,7 @@ impl Case {
     /// Our client.
     pub(crate) fn client_config(&self) -> Arc<ClientConfig> {
         let pki = Pki::shared();
-        let provider = ring::provider();
+        let provider = provider();
         let credential = pki.client(self.key).credential(&provider);
         let config = ClientConfig::new(provider, Verifier::new(pki.anchors())).unwrap();
         let config = config.with_credentials(vec![credential]);
@@ -125,7 +135,7 @@ impl Case {
     /// Our server.
     pub(crate) fn server_config(&self) -> Arc<ServerConfig> {
         let pki = Pki::shared();
-        let provider = ring::provider();
+        let provider = provider();
         let credential = pki.server(self.key).credential(&provider);
         let config = ServerConfig::new(provider, vec![credential]).unwrap();
         let config = config.with_client_auth(ClientAuth::Required(Verifier::new(pki.anchors())));
@@ -232,6 +242,6 @@ pub(crate) fn payload(seed: u64, len: usize) -> Vec<u8> {
 }
 
 fn cookie_key() -> Arc<CookieKey> {
-    let provider = ring::provider();
+    let provider = provider();
     Arc::new(CookieKey::generate(&provider).unwrap())
 }

@@ -5,18 +5,17 @@ use std::net::TcpStream;
 use std::sync::Arc;
 
 use sealwire::codepoints::{Alert, NamedGroup, ProtocolVersion};
-use sealwire::crypto::ring;
 use sealwire::{ClientAuth, ClientConfig, Error, NoOverlap, ServerConfig, Verifier};
 
 use crate::case::{Case, PLAIN, Retry};
 use crate::child::{Context, Peer, find};
 use crate::driver::{Driver, Ending};
 use crate::peer::{go, openssl};
-use crate::pki::{Key, Pki};
+use crate::pki::{Key, Pki, provider};
 
 /// A server that authenticates clients like this, and is else as it comes.
 fn server_config(client_auth: ClientAuth) -> Arc<ServerConfig> {
-    let provider = ring::provider();
+    let provider = provider();
     let credential = Pki::shared().server(Key::P256).credential(&provider);
     let config = ServerConfig::new(provider, vec![credential]).unwrap();
     Arc::new(config.with_client_auth(client_auth))
@@ -28,7 +27,7 @@ fn required() -> ClientAuth {
 
 /// A client that is as it comes, without a certificate.
 fn anonymous_client_config() -> ClientConfig {
-    ClientConfig::new(ring::provider(), Verifier::new(Pki::shared().anchors())).unwrap()
+    ClientConfig::new(provider(), Verifier::new(Pki::shared().anchors())).unwrap()
 }
 
 /// `s_client` without a certificate, and our server.
@@ -106,7 +105,7 @@ fn openssl_server_of_an_unknown_root_is_refused() {
     Context::run(|context| {
         let (peer, stream) = openssl::start_server(&PLAIN, context);
         let verifier = Verifier::new(Pki::shared().other_anchors());
-        let config = ClientConfig::new(ring::provider(), verifier).unwrap();
+        let config = ClientConfig::new(provider(), verifier).unwrap();
         let mut driver = Driver::client(Arc::new(config), stream, context.deadline).unwrap();
         let error = driver.handshake().unwrap_err();
         assert_eq!(error.alert(), Some(Alert::unknown_ca), "{error}");

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use sealwire::crypto::ring;
 use sealwire::{ClientAuth, ClientConfig, ServerConfig, Verifier};
 
 use crate::case::PLAIN;
 use crate::child::{Context, find};
 use crate::driver::Driver;
 use crate::peer::openssl;
-use crate::pki::{Key, Pki};
+use crate::pki::{Key, Pki, provider};
 
 #[test]
 fn openssl_client_says_later_who_it_is() {
@@ -22,17 +21,17 @@ fn openssl_client_says_later_who_it_is() {
             command.args(["-quiet", "-enable_pha"]);
             command
         });
-        let provider = ring::provider();
+        let provider = provider();
         let credential = Pki::shared().server(Key::P256).credential(&provider);
         let verifier = Verifier::new(Pki::shared().anchors());
-        let config = ServerConfig::new(provider, vec![credential]).unwrap();
+        let config = ServerConfig::new(provider.clone(), vec![credential]).unwrap();
         let config = config.with_client_auth(ClientAuth::OnRequest(verifier));
         let mut driver = Driver::server(Arc::new(config), stream, context.deadline);
         driver.handshake().unwrap();
         assert!(driver.summary().peer_chain.is_empty());
 
         assert!(driver.ask_client().unwrap());
-        let identity = Pki::shared().client(Key::P256).credential(&ring::provider());
+        let identity = Pki::shared().client(Key::P256).credential(&provider);
         assert_eq!(driver.summary().peer_chain[0], identity.chain()[0]);
 
         // Once more, and the connection goes on.
@@ -57,7 +56,7 @@ fn openssl_server_asks_later_who_we_are() {
             command.arg("-CAfile").arg(&Pki::shared().root);
             command
         });
-        let provider = ring::provider();
+        let provider = provider();
         let credential = Pki::shared().client(Key::P256).credential(&provider);
         let verifier = Verifier::new(Pki::shared().anchors());
         let config = ClientConfig::new(provider, verifier).unwrap();

@@ -4,6 +4,8 @@
 //! the server and once as the client, so that `cargo test --test interop` prints the name of each. Both ends
 //! authenticate in all of them, and 1 MiB goes each way, compared byte for byte.
 //!
+//! Our side computes with ring, and with `--features aws-lc` with AWS-LC, which has more groups to try.
+//!
 //! A peer that is not installed is skipped, which standard error tells. SEALWIRE_REQUIRE_PEERS lists those that must be
 //! there (`openssl,gnutls,go,python,curl`): without one of these, its tests fail. SEALWIRE_GO, SEALWIRE_OPENSSL and so
 //! on name a program that is not in the path.
@@ -105,5 +107,21 @@ matrix! {
             aes_128_gcm, aes_256_gcm, chacha20_poly1305, secp256r1, secp384r1, ed25519_key, rsa_key,
             retry_other_share, retry_to_secp384r1, cookie,
         }
+    }
+}
+
+/// What ring does not have.
+#[cfg(feature = "aws-lc")]
+mod aws_lc {
+    matrix! {
+        openssl { serves { secp521r1, } connects { secp521r1, } }
+        gnutls { serves { secp521r1, } connects { secp521r1, } }
+        go {
+            serves { secp521r1, secp256r1mlkem768, secp384r1mlkem1024, retry_to_secp384r1mlkem1024, }
+            connects { secp521r1, secp256r1mlkem768, secp384r1mlkem1024, }
+        }
+        rustls { serves { secp256r1mlkem768, } connects { secp256r1mlkem768, } }
+        python { serves { secp521r1, } connects { secp521r1, } }
+        curl { connects { secp521r1, } }
     }
 }

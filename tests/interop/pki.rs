@@ -12,6 +12,14 @@ use sealwire::codepoints::SignatureScheme;
 use sealwire::crypto::Provider;
 use sealwire::{Credential, TrustAnchors};
 
+/// What our side computes with in all cases: AWS-LC if that feature is on, ring otherwise.
+pub(crate) fn provider() -> Provider {
+    #[cfg(feature = "aws-lc")]
+    return sealwire::crypto::aws_lc::provider();
+    #[cfg(not(feature = "aws-lc"))]
+    sealwire::crypto::ring::provider()
+}
+
 /// The kind of a leaf's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Key {

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use sealwire::codepoints::CertificateType;
-use sealwire::crypto::{Provider, ring};
+use sealwire::crypto::Provider;
 use sealwire::pki_types::PrivateKeyDer;
 use sealwire::pki_types::pem::PemObject as _;
 use sealwire::{ClientAuth, ClientConfig, Credential, ServerConfig, Summary, Verifier};
@@ -13,7 +13,7 @@ use sealwire::{ClientAuth, ClientConfig, Credential, ServerConfig, Summary, Veri
 use crate::child::{Context, find};
 use crate::driver::{Driver, Ending};
 use crate::peer::gnutls;
-use crate::pki::{Identity, Key, Pki, read};
+use crate::pki::{Identity, Key, Pki, provider, read};
 
 /// The key of an identity without its certificate.
 fn raw(provider: &Provider, identity: &Identity) -> Arc<Credential> {
@@ -51,7 +51,7 @@ fn serves(key: Key) {
             arguments(&mut command, pki.server(key));
             command
         });
-        let provider = ring::provider();
+        let provider = provider();
         let (ours, theirs) = (raw(&provider, pki.client(key)), raw(&provider, pki.server(key)));
         let config = ClientConfig::new(provider, only(&theirs)).unwrap();
         let config = config.with_credentials(vec![ours]);
@@ -78,7 +78,7 @@ fn connects(key: Key) {
             arguments(&mut command, pki.client(key));
             command
         });
-        let provider = ring::provider();
+        let provider = provider();
         let (ours, theirs) = (raw(&provider, pki.server(key)), raw(&provider, pki.client(key)));
         let config = ServerConfig::new(provider, vec![ours]).unwrap();
         let config = config.with_client_auth(ClientAuth::Required(only(&theirs)));

@@ -57,6 +57,7 @@ pub(crate) fn common(
             NamedGroup::x25519 => ":+GROUP-X25519",
             NamedGroup::secp256r1 => ":+GROUP-SECP256R1",
             NamedGroup::secp384r1 => ":+GROUP-SECP384R1",
+            NamedGroup::secp521r1 => ":+GROUP-SECP521R1",
             other => panic!("GnuTLS 3.7 has no {other}"),
         };
     }

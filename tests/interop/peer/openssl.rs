@@ -69,6 +69,7 @@ pub(crate) fn groups(list: &[NamedGroup]) -> String {
         NamedGroup::x25519 => "X25519",
         NamedGroup::secp256r1 => "P-256",
         NamedGroup::secp384r1 => "P-384",
+        NamedGroup::secp521r1 => "P-521",
         _ => panic!("OpenSSL 3.0 has no {group}"),
     };
     list.iter().map(name).collect::<Vec<_>>().join(":")

@@ -45,6 +45,7 @@ fn command(case: &Case, restrict: bool, identity: &Identity) -> Command {
             NamedGroup::x25519 => &[][..],
             NamedGroup::secp256r1 => &["--group", "prime256v1"],
             NamedGroup::secp384r1 => &["--group", "secp384r1"],
+            NamedGroup::secp521r1 => &["--group", "secp521r1"],
             other => panic!("not for Python's ssl: {other}"),
         });
     }

@@ -112,6 +112,7 @@ fn provider(case: &Case, groups: &[NamedGroup]) -> Arc<CryptoProvider> {
         NamedGroup::secp256r1 => aws_lc_rs::kx_group::SECP256R1,
         NamedGroup::secp384r1 => aws_lc_rs::kx_group::SECP384R1,
         NamedGroup::X25519MLKEM768 => aws_lc_rs::kx_group::X25519MLKEM768,
+        NamedGroup::SecP256r1MLKEM768 => aws_lc_rs::kx_group::SECP256R1MLKEM768,
         other => panic!("{other}"),
     };
     Arc::new(CryptoProvider {
