@@ -210,6 +210,95 @@ fn cut_and_extended_documents_are_refused() {
     }
 }
 
+/// A signature by one wrong half of the key gives away the other half (Boneh, DeMillo and Lipton). So whatever bit of a
+/// private key is wrong, by a fault of memory or of storage: what comes out is a good signature, or none.
+#[test]
+fn pitfall_38_a_key_with_a_fault_makes_no_wrong_signature() {
+    let whole = pem("rsa2048.pkcs1.pem");
+    let der = whole.secret_der();
+    let (mut at, _) = split(der);
+    let mut numbers = Vec::new();
+    while at < der.len() {
+        let (header, len) = split(&der[at..]);
+        numbers.push(at + header..at + header + len);
+        at += header + len;
+    }
+    // RFC 8017 §A.1.2: version, n, e, d, p, q, dP, dQ, qInv.
+    assert_eq!(numbers.len(), 9);
+    let scheme = SignatureScheme::rsa_pss_rsae_sha256;
+    for provider in providers() {
+        let spki = (provider.load_key)(&whole).unwrap().spki().to_vec();
+        for number in &numbers[4..] {
+            for byte in [number.start + 1, (number.start + number.end) / 2, number.end - 1] {
+                let mut spoilt = der.to_vec();
+                spoilt[byte] ^= 0x10;
+                let key = PrivateKeyDer::from(PrivatePkcs1KeyDer::from(spoilt));
+                let Ok(key) = (provider.load_key)(&key) else { continue };
+                assert_eq!(key.spki(), spki);
+                for message in [&b"one"[..], b"two"] {
+                    let Ok(signature) = key.sign(scheme, message, &*provider.rng) else { continue };
+                    let verdict = provider.verify_handshake(scheme, &spki, message, &signature);
+                    assert!(verdict.is_ok(), "byte {byte} of {number:?}");
+                }
+            }
+        }
+    }
+}
+
+/// Curves with another one's hash, for which there are no vectors of Wycheproof's (`vectors/signatures.txt`): in
+/// certificates, and nowhere else.
+#[test]
+fn signatures_with_the_hash_of_another_curve() {
+    use sealwire::pki_types::alg_id;
+
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/signatures.txt");
+    let text = std::fs::read_to_string(file).unwrap();
+    let unhex = |text: &str| -> Vec<u8> {
+        let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+        (0..text.len()).step_by(2).map(byte).collect()
+    };
+    let message = b"a message";
+    let mut good = Vec::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let [curve, hash, spki, signature] = line.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
+        let (spki, signature) = (unhex(spki), unhex(signature));
+        let (algorithm, other) = match hash {
+            "sha256" => (&alg_id::ECDSA_SHA256, &alg_id::ECDSA_SHA384),
+            _ => (&alg_id::ECDSA_SHA384, &alg_id::ECDSA_SHA256),
+        };
+        for (number, provider) in providers().iter().enumerate() {
+            let check = |algorithm: &[u8], message: &[u8], signature: &[u8]| {
+                provider.verify_certificate(algorithm, &spki, message, signature).is_ok()
+            };
+            if check(algorithm, message, &signature) {
+                good.push((number, curve, hash));
+            }
+            assert!(!check(other, message, &signature) && !check(algorithm, b"", &signature));
+            for at in 0..signature.len() {
+                let mut spoilt = signature.clone();
+                spoilt[at] ^= 1;
+                assert!(!check(algorithm, message, &spoilt), "{curve} {hash}: byte {at}");
+            }
+            for verifier in provider.verifiers {
+                let scheme = verifier.scheme();
+                let verdict = provider.verify_handshake(scheme, &spki, message, &signature);
+                assert!(verdict.is_err(), "{curve} {hash} as {scheme}");
+            }
+        }
+    }
+    // ring has no P-521.
+    let with_ring = [(0, "P-256", "sha384")];
+    let with_aws_lc = [(1, "P-256", "sha384"), (1, "P-521", "sha256"), (1, "P-521", "sha384")];
+    let mut expected = with_ring.to_vec();
+    if providers().len() > 1 {
+        expected.extend(with_aws_lc);
+    }
+    good.sort_unstable();
+    assert_eq!(good, expected);
+}
+
 #[cfg(feature = "test-support")]
 #[test]
 fn deterministic_signatures_repeat_themselves_and_verify() {

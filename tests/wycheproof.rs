@@ -244,9 +244,14 @@ fn rsa_pkcs1() {
     for (file, algorithm, expected) in [
         ("rsa_signature_2048_sha256", alg_id::RSA_PKCS1_SHA256, (259, 9)),
         ("rsa_signature_2048_sha384", alg_id::RSA_PKCS1_SHA384, (258, 7)),
+        ("rsa_signature_2048_sha512", alg_id::RSA_PKCS1_SHA512, (259, 8)),
+        ("rsa_signature_3072_sha256", alg_id::RSA_PKCS1_SHA256, (259, 8)),
+        ("rsa_signature_3072_sha384", alg_id::RSA_PKCS1_SHA384, (259, 7)),
         ("rsa_signature_3072_sha512", alg_id::RSA_PKCS1_SHA512, (260, 8)),
+        ("rsa_signature_4096_sha256", alg_id::RSA_PKCS1_SHA256, (258, 7)),
         ("rsa_signature_4096_sha384", alg_id::RSA_PKCS1_SHA384, (259, 7)),
         ("rsa_signature_4096_sha512", alg_id::RSA_PKCS1_SHA512, (259, 7)),
+        ("rsa_signature_8192_sha256", alg_id::RSA_PKCS1_SHA256, (258, 7)),
     ] {
         assert_eq!(signatures(file, None, &algorithm), expected, "{file}");
         // RFC 4055 §5: parameters are NULL, and absent ones are the same.
@@ -280,6 +285,7 @@ fn rsa_pss() {
         ("rsa_pss_2048_sha256_mgf1_32", sha256, (108, 63)),
         ("rsa_pss_3072_sha256_mgf1_32", sha256, (108, 63)),
         ("rsa_pss_2048_sha384_mgf1_48", sha384, (141, 95)),
+        ("rsa_pss_4096_sha256_mgf1_32", sha256, (108, 63)),
         ("rsa_pss_4096_sha384_mgf1_48", sha384, (141, 95)),
         ("rsa_pss_4096_sha512_mgf1_64", sha512, (179, 132)),
     ] {
@@ -292,7 +298,7 @@ fn rsa_pss() {
 #[test]
 fn pitfall_38_rsa_pss_with_other_parameters() {
     // rsa_pss_misc has one signature for each of our schemes, and the first file that one mistake.
-    assert_eq!(same(other_pss), (103 + 108 + 150 + 108, 4));
+    assert_eq!(same(other_pss), (103 + 108 + 177 + 150 + 108, 4));
 }
 
 /// How many cases ran, and how many were verified.
@@ -306,6 +312,7 @@ fn other_pss(provider: &Provider) -> (usize, usize) {
     for (file, rsae) in [
         ("rsa_pss_2048_sha256_mgf1_0", true),
         ("rsa_pss_2048_sha256_mgf1sha1_20", true),
+        ("rsa_pss_4096_sha512_mgf1_32", true),
         ("rsa_pss_misc", true),
         ("rsa_pss_2048_sha256_mgf1_32_params", false),
     ] {

@@ -97,11 +97,15 @@ fn decapsulation() {
 #[test]
 fn encapsulation_keys() {
     let rng = provider().rng;
-    let mut good = 0;
-    for test in cases("mlkem_768_encaps") {
-        let answer = ML_KEM_768.respond(&*rng, &hex(&test["ek"]));
-        assert_eq!(answer.is_ok(), test["result"] == "valid", "{}", test["tcId"]);
-        good += usize::from(answer.is_ok());
+    for (file, ml_kem, expected) in
+        [("mlkem_768_encaps", &ML_KEM_768, 133), ("mlkem_1024_encaps", &ML_KEM_1024, 133)]
+    {
+        let mut good = 0;
+        for test in cases(file) {
+            let answer = ml_kem.respond(&*rng, &hex(&test["ek"]));
+            assert_eq!(answer.is_ok(), test["result"] == "valid", "{file} {}", test["tcId"]);
+            good += usize::from(answer.is_ok());
+        }
+        assert_eq!(good, expected, "{file}");
     }
-    assert_eq!(good, 133);
 }
