@@ -11,6 +11,8 @@ mod handles;
 mod maker;
 #[path = "trust/names.rs"]
 mod names;
+#[path = "trust/optional.rs"]
+mod optional;
 #[path = "trust/raw_keys.rs"]
 mod raw_keys;
 #[path = "trust/spiffe.rs"]

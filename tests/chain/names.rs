@@ -64,6 +64,38 @@ fn pitfall_41_every_constrained_ca_has_a_say() {
     no(pki.with_ica(subject(&name("other"))));
 }
 
+/// RFC 5280 §6.1.4 (g): what two CAs permit is what both permit, and if that is nothing, it is not everything
+/// (CVE-2026-42011).
+#[test]
+fn pitfall_41_what_two_cas_permit_is_what_both_permit() {
+    let pki = Pki::new();
+    let judge = |root: &[(u8, &[u8])], ica: &[(u8, &[u8])], names: &[(u8, &[u8])]| {
+        let root = Draft::ca(&pki.root).with(constraints(root, &[])).sign(&pki.root);
+        let ica = Draft::ca(&pki.ica).with(constraints(ica, &[])).sign(&pki.root);
+        let names = [&[(DNS, &b"example.com"[..])], names].concat();
+        judge(&[root], &[pki.leaf_draft().with(alt_names(&names)).sign(&pki.ica), ica])
+    };
+    let no = |v| refused(v, "name-constraint", Alert::certificate_unknown);
+    let com: &[(u8, &[u8])] = &[(DNS, b"com")];
+    let example: &[(u8, &[u8])] = &[(DNS, b"example.com")];
+    judge(com, example, &[]).unwrap();
+    judge(example, com, &[]).unwrap();
+    let org: &[(u8, &[u8])] = &[(DNS, b"org")];
+    for (root, ica) in [(org, example), (example, org), (org, com)] {
+        no(judge(root, ica, &[]));
+        no(judge(root, ica, &[(DNS, b"example.org")]));
+    }
+    // Each form for itself: nothing in common for addresses says nothing of hosts, and everything of addresses.
+    let (ten, other) = ([10, 0, 0, 0, 255, 0, 0, 0], [192, 0, 2, 0, 255, 255, 255, 0]);
+    let ten: &[(u8, &[u8])] = &[(IP, &ten)];
+    let other: &[(u8, &[u8])] = &[(IP, &other)];
+    judge(ten, other, &[]).unwrap();
+    for address in [[10, 0, 0, 1], [192, 0, 2, 1], [0, 0, 0, 0]] {
+        no(judge(ten, other, &[(IP, &address)]));
+    }
+    judge(ten, ten, &[(IP, &[10, 0, 0, 1])]).unwrap();
+}
+
 /// RFC 5280 §4.2.1.10: constraints on directory names are for the subject, if there is one, and for the directory names
 /// of the subjectAltName. These are the cases of x509-limbo that fail there for another reason.
 #[test]
