@@ -16,9 +16,10 @@ mod ways;
 
 use pki_types::ServerName;
 
+use super::anchor::Anchor;
 use super::certificate::Certificate;
 use super::report::Case;
-use super::{Purpose, Rules};
+use super::{Mode, Purpose, Rules};
 use crate::error::{
     CertificateHint as Hint, CertificateReason as Reason, CertificateReport, Date, Limit,
     PathAttempt, ReportedCertificate, Span,
@@ -233,11 +234,37 @@ impl Doctor<'_, '_> {
             ),
         );
         match last.is_some_and(|c| c.is_ca) {
+            _ if last.is_some_and(|c| c.position == Some(0)) && self.leaf_is_root() => {
+                vec![self.not_a_root(issuer), send]
+            }
             true => vec![trust, send],
             // Whoever publishes the issuer's certificate for others is not a root of one's own.
             false if address.is_some() => vec![send],
             false => vec![send, trust],
         }
+    }
+
+    /// Somebody has put the peer's own certificate among the roots.
+    fn leaf_is_root(&self) -> bool {
+        let (Mode::Anchors { anchors, .. }, Some(leaf)) =
+            (&self.rules.mode, self.certificates.first())
+        else {
+            return false;
+        };
+        let mut roots = (0..anchors.len()).filter_map(|index| anchors.get(index));
+        roots.any(|root| matches!(root, Anchor::Certificate(der) if der.as_ref() == leaf.der))
+    }
+
+    fn not_a_root(&self, issuer: &str) -> Hint {
+        let peer = self.peer();
+        Hint::new(
+            "not-a-root",
+            format!(
+                "The {peer}'s own certificate is among the trusted roots, where it counts for nothing: a root vouches for \
+                 others. Trust the root CA above {issuer} in its place; or trust this very certificate, whoever made it, by \
+                 Verifier::with_certificates."
+            ),
+        )
     }
 
     /// The path ended at a certificate that signed itself.

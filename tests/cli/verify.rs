@@ -220,6 +220,59 @@ fn colour_is_for_terminals_and_for_those_who_ask() {
     assert!(!escape(&["--time", NOW, "--color", "never"]));
 }
 
+/// What people name in place of a chain, and how they spell what they want.
+#[test]
+fn files_and_names_that_are_something_else() {
+    let files = files();
+    let key = fs::read_to_string(files.path("server.key")).unwrap();
+    let chain = fs::read_to_string(files.path("chain.pem")).unwrap();
+    let ocsp = ["--ocsp", &files.text("chain.pem")];
+    for (name, text, what) in [
+        ("key.pem", key.as_bytes(), "it holds a private key, and no certificate"),
+        ("nothing.pem", b"", "it is empty"),
+        (
+            "request.csr",
+            b"-----BEGIN CERTIFICATE REQUEST-----\nMAA=\n-----END CERTIFICATE REQUEST-----\n",
+            "it holds a certificate request",
+        ),
+        ("chain.p7b", &[0x30, 0x82, 1, 0, 6, 9, 0x2a][..], "this is PKCS#7"),
+        ("chain.p12", &[0x30, 0x82, 1, 0, 2, 1, 3], "PKCS#12"),
+    ] {
+        fs::write(files.path(name), text).unwrap();
+        let other = files.text(name);
+        let chain = files.text("chain.pem");
+        for arguments in [
+            &["verify", "--ca", &files.text("root.pem"), &other][..],
+            &["verify", "--ca", &other, &chain],
+            &["connect", "127.0.0.1:9", "--ca", &other],
+        ] {
+            let output = run(arguments, b"");
+            let text = stderr(&output);
+            assert_eq!((code(&output), output.stdout.len()), (2, 0), "{arguments:?}: {text}");
+            assert!(text.contains(&format!("{name}: ")) && text.contains(what), "{text}");
+        }
+    }
+    let output = verify(&files, "chain.pem", &ocsp);
+    assert_eq!((code(&output), stderr(&output).contains("no OCSP response")), (2, true));
+    for name in ["https://www.example.com/", "www.example.com:443"] {
+        let output = verify(&files, "chain.pem", &["--name", name]);
+        let text = stderr(&output);
+        assert!(code(&output) == 2 && text.contains("takes the host alone"), "{text}");
+    }
+    // A key beside the chain is no mistake of the chain's, and none that should go by without a word.
+    fs::write(files.path("both.pem"), key + &chain).unwrap();
+    let output = verify(&files, "both.pem", &["--time", NOW]);
+    assert_eq!(code(&output), 0);
+    assert!(stderr(&output).contains("both.pem holds a private key, too"), "{}", stderr(&output));
+    // Nobody was asked whom it is for; nobody has said whom to trust.
+    assert!(stdout(&output).starts_with("✓ verified, but whom it is for was not looked at"));
+    if fs::exists("/etc/ssl/certs/ca-certificates.crt").unwrap() {
+        let output = run(&["verify", &files.text("chain.pem"), "--time", NOW], b"");
+        assert_eq!(code(&output), 4);
+        assert!(stdout(&output).contains("The system's roots were asked. --ca FILE names others"));
+    }
+}
+
 /// CRLs of the root and the intermediate, and the profile for public CAs.
 #[test]
 fn revocation_and_profiles() {

@@ -23,6 +23,9 @@ fn roots_that_are_not_trusted() {
     reads(&error, "untrusted-root", "untrusted-root");
     let error = world.shown_to(&verifier, &chain[..2], NAME);
     reads(&error, "untrusted-root", "untrusted-root-not-sent");
+    let leaf = world.leaf();
+    let itself = Verifier::new(trusted(std::slice::from_ref(&leaf)));
+    reads(&world.shown_to(&itself, &[leaf], NAME), "not-a-root", "not-a-root");
     let nobody = Verifier::new(TrustAnchors::default());
     reads(&world.shown_to(&nobody, &chain, NAME), "no-roots", "no-roots");
 }

@@ -65,8 +65,8 @@ impl Failure {
         Self::new(Status::Io, format!("{doing}: {error}"))
     }
 
-    pub(crate) fn hint(mut self, hint: &'static str) -> Self {
-        self.hint = Some(hint);
+    pub(crate) fn hint(mut self, hint: impl Into<Option<&'static str>>) -> Self {
+        self.hint = hint.into();
         self
     }
 

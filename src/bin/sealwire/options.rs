@@ -10,12 +10,14 @@ use sealwire::adapter::key_log_file::KeyLogFile;
 use sealwire::codepoints::NamedGroup;
 use sealwire::crypto::Provider;
 use sealwire::crypto::ring;
+use sealwire::pki_types::CertificateDer;
 use sealwire::{
     ClientConfig, Credential, Error, ExternalPsk, PskPolicy, ServerConfig, TrustAnchors,
 };
 use zeroize::Zeroizing;
 
 use crate::failure::{Failure, Status};
+use crate::pem::{has_certificate, instead_of_certificates, is_der_certificate};
 
 /// What client and server have in common.
 #[derive(Debug, Default, Args)]
@@ -140,10 +142,22 @@ pub(crate) fn credential(
     Ok(Arc::new(loaded.map_err(what)?))
 }
 
-/// The root certificates of a PEM file.
+/// The root certificates of a PEM file, or the one that it is as DER.
 pub(crate) fn anchors_from(path: &Path) -> Result<TrustAnchors, Failure> {
-    let loaded = TrustAnchors::from_pem(&read(path)?);
-    loaded.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+    let bytes = read(path)?;
+    if is_der_certificate(&bytes) {
+        return Ok(TrustAnchors::from_certificates([CertificateDer::from(bytes)]));
+    }
+    TrustAnchors::from_pem(&bytes).map_err(|error| {
+        let name = path.display();
+        match has_certificate(&bytes) {
+            true => Failure::usage(format!("{name}: {error}")),
+            false => {
+                let (what, hint) = instead_of_certificates(&bytes);
+                Failure::usage(format!("{name}: {what}")).hint(hint)
+            }
+        }
+    })
 }
 
 /// The root certificates of the operating system.

@@ -47,11 +47,12 @@ impl Color {
 
 /// The verdict and the paths, in colour if `stream`, for which it is, has any.
 pub(crate) fn told(report: &CertificateReport, stream: &impl IsTerminal) -> String {
-    let name = report.name.as_deref().map_or_else(
-        || " (for whom was not asked: --name NAME)".to_owned(),
-        |name| format!(" for {}", printable(name)),
-    );
+    let name = report.name.as_deref().map(|name| format!(" for {}", printable(name)));
+    let name = name.unwrap_or_default();
     let first = match &report.reason {
+        None if name.is_empty() => {
+            "✓ verified, but whom it is for was not looked at: --name NAME does".to_owned()
+        }
         None => format!("✓ verified{name}"),
         Some(reason) if report.certificates.is_empty() => format!("✗ not verified{name}: {reason}"),
         Some(reason) => format!("✗ not verified{name}: {}", reason.code()),

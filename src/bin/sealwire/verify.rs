@@ -8,13 +8,15 @@ use clap::{Args, ValueEnum};
 use sealwire::pki_types::pem::PemObject;
 use sealwire::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
 use sealwire::{
-    CertificateReport, Crls, Evidence, Profile, Purpose, Revocation, TrustAnchors, Verifier,
+    CertificateReason, CertificateReport, Crls, Evidence, Profile, Purpose, Revocation,
+    TrustAnchors, Verifier,
 };
 
 use crate::failure::{Failure, Status};
 use crate::moment;
 use crate::options::{provider, read, system_anchors};
-use crate::report::print_line;
+use crate::pem::{has_private_key, instead_of_certificates, is_der, is_der_certificate};
+use crate::report::{print_line, say};
 use crate::verdict;
 
 /// The options of `sealwire verify`.
@@ -63,11 +65,6 @@ enum ProfileName {
     Strict,
 }
 
-/// Whether this begins as a long SEQUENCE does, and no text.
-fn is_der(bytes: &[u8]) -> bool {
-    matches!(bytes, [0x30, 0x81..=0x84, ..])
-}
-
 /// What programs can rely on.
 const JSON: &str = "\
 The object of --json:
@@ -91,7 +88,11 @@ pub(crate) fn run(options: &Options) -> Result<(), Status> {
         Ok(report) => {
             let told = match options.json {
                 true => print_line(&format!("{:#}", verdict::json(&report))),
-                false => print_line(verdict::told(&report, &io::stdout()).trim_end()),
+                false => {
+                    let mut told = verdict::told(&report, &io::stdout());
+                    told.push_str(whose_roots(options, &report));
+                    print_line(told.trim_end())
+                }
             };
             let told = told.map_err(|e| Failure::io("cannot write to standard output", &e));
             told.map_err(|failure| fail(&failure))?;
@@ -99,6 +100,16 @@ pub(crate) fn run(options: &Options) -> Result<(), Status> {
         }
         Err(failure) => Err(fail(&failure)),
     }
+}
+
+/// Nobody has named a root, and none was found.
+fn whose_roots(options: &Options, report: &CertificateReport) -> &'static str {
+    use CertificateReason::{SelfSigned, UnknownIssuer};
+    let rootless = matches!(report.reason, Some(UnknownIssuer { .. } | SelfSigned { .. }));
+    if rootless && options.ca.is_empty() && !options.mozilla {
+        return "hint: The system's roots were asked. --ca FILE names others.\n";
+    }
+    ""
 }
 
 fn fail(failure: &Failure) -> Status {
@@ -110,15 +121,18 @@ fn judge(options: &Options) -> Result<CertificateReport, Failure> {
     let chain = chain(&options.chain)?;
     let name = options.name.clone().map(|name| {
         let parsed = ServerName::try_from(name.clone());
-        parsed
-            .map_err(|_| Failure::usage(format!("{name:?} is neither a host name nor an address")))
+        parsed.map_err(|_| {
+            Failure::usage(format!("{name:?} is neither a host name nor an address")).hint(
+                "--name takes the host alone, without a scheme, port or path: www.example.com",
+            )
+        })
     });
     let name = name.transpose()?;
     let mut verifier = Verifier::new(anchors(options)?);
     if options.profile == ProfileName::Strict {
         verifier = verifier.with_profile(Profile::Strict);
     }
-    let ocsp = options.ocsp.as_deref().map(read).transpose()?;
+    let ocsp = options.ocsp.as_deref().map(ocsp_response).transpose()?;
     if let Some(policy) = revocation(options)? {
         verifier = verifier.with_revocation(policy);
     }
@@ -129,6 +143,16 @@ fn judge(options: &Options) -> Result<CertificateReport, Failure> {
     let ocsp = ocsp.unwrap_or_default();
     let evidence = Evidence { ocsp: &ocsp, asked_for_ocsp, ..Evidence::default() };
     Ok(verifier.explain(&provider(), &chain, purpose, name.as_ref(), now, evidence))
+}
+
+/// An OCSP response, which is DER.
+fn ocsp_response(path: &Path) -> Result<Vec<u8>, Failure> {
+    let bytes = read(path)?;
+    match is_der(&bytes) {
+        true => Ok(bytes),
+        false => Err(Failure::usage(format!("{}: this is no OCSP response", path.display()))
+            .hint("openssl ocsp -respout FILE writes one, in DER.")),
+    }
 }
 
 /// Hard-fail, as far as the command line says by what to judge. An OCSP response is about the peer's certificate alone.
@@ -194,14 +218,21 @@ fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
 
 /// The certificates in PEM text, or the one that these bytes are.
 fn certificates(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, Failure> {
-    if is_der(bytes) {
+    if is_der_certificate(bytes) {
         return Ok(vec![CertificateDer::from(bytes.to_vec())]);
     }
     let bad = |what: &str| Failure::usage(format!("{}: {what}", path.display()));
     let all = CertificateDer::pem_slice_iter(bytes).collect::<Result<Vec<_>, _>>();
     let all = all.map_err(|error| bad(&format!("this is not PEM: {error}")))?;
     if all.is_empty() {
-        return Err(bad("there is no certificate in it"));
+        let (what, hint) = instead_of_certificates(bytes);
+        return Err(bad(what).hint(hint));
+    }
+    if has_private_key(bytes) {
+        say(&format!(
+            "note: {} holds a private key, too. Nobody needs it to judge certificates, and whoever can read the file has it\n",
+            path.display()
+        ));
     }
     Ok(all)
 }
