@@ -142,7 +142,7 @@ fn certificate() -> Vec<Vec<u8>> {
     for (bits, victim) in [(0, Victim::Client), (1, Victim::Server)] {
         for (number, options) in (0_u8..).zip(options) {
             let messages = template(victim, Options(options));
-            for (bit, kind) in [(1, 13), (2, 11), (4, 15), (8, 8)] {
+            for (bit, kind) in [(1, 13), (2, 11), (2, 25), (4, 15), (8, 8)] {
                 if let Some(message) = messages.iter().find(|message| message[0] == kind) {
                     let head = [bits | number << 1, bit];
                     all.push([&head, &sized(&message[4..])[..]].concat());
@@ -272,7 +272,7 @@ fn split() -> Vec<Vec<u8>> {
 
 fn ticket() -> Vec<Vec<u8>> {
     let mut all = Vec::new();
-    for kind in 0..7 {
+    for kind in 0..8 {
         all.push(vec![kind]);
         all.push(vec![kind, 1]);
         for at in (0..250).step_by(10) {

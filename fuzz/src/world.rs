@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use sealwire::codepoints::NamedGroup;
+use sealwire::compress::{CertificateCompression, Zlib};
 use sealwire::pki_types::pem::PemObject as _;
 use sealwire::pki_types::{PrivateKeyDer, ServerName, UnixTime};
 use sealwire::{
@@ -77,6 +78,14 @@ impl Options {
     }
 }
 
+/// What certificates are compressed with if the client can be asked for its own later, and not now.
+fn compression(options: Options) -> Vec<Arc<dyn CertificateCompression>> {
+    match options.has(Options::POST_AUTH) && !options.has(Options::MUTUAL) {
+        true => vec![Arc::new(Zlib)],
+        false => Vec::new(),
+    }
+}
+
 /// How much early data the server takes.
 pub const MAX_EARLY: u32 = 2000;
 
@@ -143,7 +152,9 @@ fn client_config(options: Options) -> ClientConfig {
         .with_ask(ask(options))
         .with_early_data(options.has(Options::EARLY))
         .with_ticket_request(2, 1)
-        .with_post_handshake_auth(options.has(Options::POST_AUTH));
+        .with_post_handshake_auth(options.has(Options::POST_AUTH))
+        .with_certificate_compression(compression(options))
+        .unwrap();
     if options.has(Options::EXTERNAL) {
         config = config.with_external_psks(external(), PskPolicy::OrCertificate);
     }
@@ -157,7 +168,9 @@ fn server_config(options: Options) -> ServerConfig {
         .with_alpn(&[b"h2", b"http/1.1"])
         .unwrap()
         .with_ask(ask(options))
-        .with_status_requests(true, true);
+        .with_status_requests(true, true)
+        .with_certificate_compression(compression(options))
+        .unwrap();
     if options.has(Options::MUTUAL) {
         config = config.with_client_auth(ClientAuth::Required(judge(options, Victim::Server)));
     } else if options.has(Options::POST_AUTH) {

@@ -22,7 +22,7 @@ pub fn certificate(data: &[u8]) {
     for honest in template(victim, options) {
         let bit = match honest[0] {
             13 => 1,
-            11 => 2,
+            11 | 25 => 2,
             15 => 4,
             8 => 8,
             _ => 0,
@@ -32,7 +32,7 @@ pub fn certificate(data: &[u8]) {
         }
         let honest = fitting(&peer, honest);
         let said = if replaced & bit == 0 { honest.clone() } else { body(honest[0]) };
-        intact &= said == honest || !matches!(said[0], 11 | 15);
+        intact &= said == honest || !matches!(said[0], 11 | 15 | 25);
         peer.message(&said);
         if matches!(said[0], 1 | 2 | 20) {
             peer.flush();
@@ -47,7 +47,7 @@ pub fn certificate(data: &[u8]) {
     }
     if end.connected && replaced & 0x10 != 0 {
         peer.advance();
-        let kind = [13, 11, 15, 20, 4][usize::from(replaced >> 5) % 5];
+        let kind = [13, 11, 15, 20, 4, 25][usize::from(replaced >> 5) % 6];
         peer.message(&body(kind));
         peer.flush();
     }

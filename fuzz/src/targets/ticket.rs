@@ -22,14 +22,15 @@ const WITH_SESSION: Options = Options(Options::SESSION | Options::EARLY);
 /// What the bytes are, and the bytes.
 pub fn ticket(data: &[u8]) {
     let Some((kind, bytes)) = data.split_first() else { return };
-    match kind % 7 {
+    match kind % 8 {
         0 => sealed(bytes),
         1 => session(bytes),
         2 => keys(bytes),
         3 => state(bytes),
         4 => message_of_ticket(bytes),
         5 => frozen(bytes),
-        _ => any_blob(bytes),
+        6 => any_blob(bytes),
+        _ => sealed_again(bytes),
     }
 }
 
@@ -180,6 +181,47 @@ fn frozen(script: &[u8]) {
     assert_eq!(server.received, b"from the cold");
     assert!(Connection::thaw_client(&config, &key, &blob).is_err(), "thawed twice");
 }
+
+/// A frozen connection that whoever has the key has changed: refused, or one that works or fails like any other.
+fn sealed_again(script: &[u8]) {
+    let options = Options(Options::SESSION);
+    let (client, mut server) = connected(options);
+    let config = Arc::new(super::world::client(options).0);
+    let key = MigrationKey::new(&provider(3), &[3; 32]).unwrap();
+    let blob = client.connection.freeze(&key).unwrap();
+    // Magic, suite and salt, as `src/migrate` writes them.
+    let (head, body) = blob.split_at(HEAD);
+    let (suite, salt) = head[head.len() - 34..].split_first_chunk::<2>().unwrap();
+    let provider = provider(3);
+    let suite = provider.suites.iter().find(|s| s.id.0 == u16::from_be_bytes(*suite)).unwrap();
+    let derived = |label: &[u8]| suite.hash.hmac(&[3; 32], &[label, salt]);
+    let aead = suite.aead.key(&derived(b"sealwire migration key").expose()[..32]).unwrap();
+    let nonce = derived(b"sealwire migration nonce");
+    let nonce = *nonce.expose().first_chunk().unwrap();
+    let mut body = body.to_vec();
+    let len = aead.open(nonce, head, &mut body).unwrap();
+    let mut changed = edited(&body[..len], script);
+    let intact = changed == body[..len];
+    let tag = aead.seal(nonce, head, &mut changed).unwrap();
+    let blob = [head, &changed, &tag].concat();
+    let Ok(mut thawed) = Connection::thaw_client(&config, &key, &blob) else {
+        return assert!(!intact);
+    };
+    let written = thawed.write(b"from the cold", &mut server.input);
+    server.take(&[]);
+    assert!(!intact || (written.is_ok() && server.received == b"from the cold"));
+    assert!(b"from the cold".starts_with(&server.received));
+    let mut client = End::new(thawed, Vec::new());
+    client.connected = true;
+    if server.error.is_none() {
+        server.connection.write(b"back", &mut server.output).unwrap();
+    }
+    settle(&mut client, &mut server);
+    assert!(b"back".starts_with(&client.received));
+}
+
+/// How long what stands in front of the sealed part is.
+const HEAD: usize = b"sealwire connection\x02".len() + 2 + 32;
 
 /// Bytes that were never any of these.
 fn any_blob(bytes: &[u8]) {
