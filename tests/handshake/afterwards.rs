@@ -173,6 +173,29 @@ fn what_follows_a_close_is_ignored() {
     pair.transfer(Role::Server, b"still here");
 }
 
+/// RFC 9846 §6.1: who says in the handshake that there will be nothing more cannot complete it.
+#[test]
+fn pitfall_17_a_close_within_the_handshake_ends_it() {
+    for closes in Role::BOTH {
+        Calls::each(|calls| {
+            let (client, server) = configs(45);
+            let mut pair = calls.pair(client, server);
+            let peer = closes.peer();
+            // In clear, before the peer has a key.
+            pair.side(peer).inbox.extend_from_slice(&[21, 3, 3, 0, 2, 1, 0]);
+            pair.side(peer).drain(now());
+            let error = pair.side(peer).error.clone();
+            assert!(matches!(error, Some(Error::PeerAlert(Alert::close_notify))), "{error:?}");
+            // It stays so, whatever comes: the rest of the handshake, or nothing.
+            pair.pump();
+            assert_eq!(pair.side(peer).times_connected(), 0);
+            assert!(pair.side(peer).conn.read_eof().is_err());
+            assert!(pair.side(peer).write(b"x").is_err());
+            assert_eq!(pair.side(closes).times_connected(), 0);
+        });
+    }
+}
+
 #[test]
 fn a_truncation_is_no_close() {
     for role in Role::BOTH {

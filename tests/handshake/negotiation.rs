@@ -12,7 +12,9 @@ use sealwire::{
 };
 
 use super::SUITES;
-use super::support::{Calls, Kind, Pair, Role, Transport, configs, now, pki, server_name};
+use super::support::{
+    Calls, Kind, Pair, Role, Side, Transport, configs, later, now, pki, records, server_name,
+};
 
 #[test]
 fn alpn() {
@@ -280,4 +282,41 @@ fn offering_early_data() -> MessageHook {
         let len = u32::try_from(message.len() - 4).unwrap().to_be_bytes();
         message[1..4].copy_from_slice(&len[1..]);
     }))
+}
+
+/// A peer that sends a byte each second breaks no rule. The caller has the clock, and `usage` says how far the peer has come.
+#[test]
+fn pitfall_22_a_slow_peer_meets_the_callers_deadline() {
+    // A policy as a caller would have it: 500 bytes a second on average, after 5 seconds of patience.
+    let too_slow = |seconds: usize, side: &Side| {
+        seconds > 5 && side.conn.usage().handshake_bytes < seconds * 500
+    };
+    for attacker in Role::BOTH {
+        let (client, server) = configs(46);
+        let mut pair = Calls::PLAIN.pair(client, server);
+        if attacker == Role::Server {
+            pair.deliver(Role::Client);
+        }
+        let flight = records(&pair.side(attacker).wire)[0].to_vec();
+        let victim = pair.side(attacker.peer());
+        let mut given_up = None;
+        for (second, byte) in flight[5..].iter().enumerate() {
+            assert!(second < 10, "nobody notices");
+            victim.inbox.extend_from_slice(&[22, 3, 3, 0, 1, *byte]);
+            victim.drain(later(i64::try_from(second).unwrap()));
+            assert!(victim.error.is_none());
+            let usage = victim.conn.usage();
+            assert_eq!((usage.handshake_bytes, usage.buffered_bytes), (second + 1, second + 1));
+            if too_slow(second, victim) {
+                given_up = Some(victim.close());
+                break;
+            }
+        }
+        given_up.unwrap().unwrap();
+        // The peer is told, and that was all.
+        let end = records(&victim.wire).into_iter().rev().take(2).map(<[u8]>::to_vec);
+        let (canceled, closed) = (vec![21, 3, 3, 0, 2, 1, 90], vec![21, 3, 3, 0, 2, 1, 0]);
+        assert_eq!(end.collect::<Vec<_>>(), [closed, canceled]);
+        assert!(victim.conn.read_eof().is_err());
+    }
 }
