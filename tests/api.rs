@@ -21,7 +21,8 @@ fn the_public_face_is_as_written_down() {
     let mut all = BTreeSet::new();
     for file in &files {
         let path = file.strip_prefix(root.join("src")).unwrap().with_extension("");
-        let path = path.to_str().unwrap().replace("/mod", "");
+        // The module that a reader imports from: which of its files something is in is nobody's business.
+        let path = path.to_str().unwrap().split('/').next().unwrap().to_owned();
         all.extend(items(&path, &std::fs::read_to_string(file).unwrap()));
     }
     let listed: String = all.iter().map(|item| format!("{item}\n")).collect();
@@ -88,9 +89,15 @@ fn items(module: &str, source: &str) -> Vec<String> {
             }
         };
         let mut whole = declaration.to_owned();
-        while !whole.ends_with(['{', ';', ',', '}']) {
+        // Of what is exported again each name counts; it ends with a semicolon and nothing else.
+        let is_use = whole.starts_with("use ");
+        let is_whole = |text: &str| match is_use {
+            true => text.ends_with(';'),
+            false => text.ends_with(['{', ';', ',', '}']),
+        };
+        while !is_whole(&whole) {
             let Some(next) = lines.next() else { break };
-            whole.push_str(if whole.ends_with('(') { "" } else { " " });
+            whole.push_str(if is_use || whole.ends_with('(') { "" } else { " " });
             whole.push_str(next.trim());
             // Arguments end with commas, and so do the lines of them.
             let open = |c| whole.matches(c).count();
@@ -99,6 +106,10 @@ fn items(module: &str, source: &str) -> Vec<String> {
             }
         }
         // The body of a default method is nobody's business.
+        if is_use {
+            found.extend(names(&whole).map(|name| format!("{module}: use {name}")));
+            continue;
+        }
         let text = whole.trim_end_matches([' ', '{', ';', ',']);
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ").replace(", )", ")");
         let derives = if derived.is_empty() { String::new() } else { format!(" [{derived}]") };
@@ -112,6 +123,18 @@ fn items(module: &str, source: &str) -> Vec<String> {
         }
     }
     found
+}
+
+/// The names that `use path::{a, b};` or `use path::a;` exports.
+fn names(text: &str) -> impl Iterator<Item = String> {
+    let text = text.trim_start_matches("use ").trim_end_matches(';');
+    let (path, list) = match text.split_once('{') {
+        Some((path, list)) => (path, list.trim_end_matches('}')),
+        None => ("", text),
+    };
+    let path = path.to_owned();
+    let list = list.split(',').map(str::trim).filter(|name| !name.is_empty());
+    list.map(move |name| format!("{path}{name}")).collect::<Vec<_>>().into_iter()
 }
 
 #[test]
@@ -148,6 +171,11 @@ pub trait Three {
     }
 }
 
+pub use self::seven::Seven;
+pub use self::eight::{
+    Eight, Nine,
+    Ten,
+};
 pub const FOUR: usize = 4;
 pub(crate) struct Five;
 #[cfg(test)]
@@ -162,6 +190,10 @@ pub fn six() {}
         "m:  enum Two … B(u8)",
         "m: trait Three",
         "m:  trait Three … fn ask(&self) -> bool",
+        "m: use self::seven::Seven",
+        "m: use self::eight::Eight",
+        "m: use self::eight::Nine",
+        "m: use self::eight::Ten",
         "m: const FOUR: usize = 4",
     ];
     assert_eq!(items("m", source), expected);
