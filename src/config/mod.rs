@@ -18,6 +18,7 @@ use crate::crypto::{CipherSuite, KeyExchange, Provider};
 use crate::error::{Error, Misuse};
 use crate::key_log::KeyLog;
 use crate::limits::Limits;
+use crate::message::Grease;
 use crate::psk::{ExternalPsk, PskPolicy};
 use crate::verify::Verifier;
 
@@ -112,6 +113,7 @@ pub(crate) struct Common {
     pub(crate) external_psks: Vec<Arc<ExternalPsk>>,
     pub(crate) psk_policy: PskPolicy,
     pub(crate) danger_psk_ke: bool,
+    pub(crate) grease: bool,
     pub(crate) certificate_compression: Vec<Arc<dyn CertificateCompression>>,
     #[cfg(feature = "test-support")]
     pub(crate) message_hook: Option<crate::crypto::deterministic::MessageHook>,
@@ -140,11 +142,22 @@ impl Common {
             external_psks: Vec::new(),
             psk_policy: PskPolicy::default(),
             danger_psk_ke: false,
+            grease: false,
             certificate_compression: Vec::new(),
             #[cfg(feature = "test-support")]
             message_hook: None,
             provider,
         }
+    }
+
+    /// RFC 8701: values that nobody knows for one connection, if this configuration sends any.
+    pub(crate) fn draw_grease(&self) -> Result<Option<Grease>, Error> {
+        if !self.grease {
+            return Ok(None);
+        }
+        let mut random = [0; Grease::RANDOM];
+        self.provider.rng.fill(&mut random)?;
+        Ok(Some(Grease::new(random)))
     }
 
     /// The implementation of a group that this configuration allows.
@@ -311,6 +324,15 @@ macro_rules! common_setters {
             }
             self.common.certificate_compression = algorithms;
             Ok(self)
+        }
+
+        /// Whether to offer, beside what is meant, values that nobody knows (GREASE, RFC 8701), so that peers do not forget to
+        /// ignore them: a client in each list of its ClientHello, a server in its tickets and in its requests for
+        /// certificates. Default no: a ClientHello gets longer by about 40 bytes, and looks like a browser's.
+        #[must_use]
+        pub fn with_grease(mut self, send: bool) -> Self {
+            self.common.grease = send;
+            self
         }
 
         /// Rewrites every handshake message before it is hashed and sent. Tests break rules with it.

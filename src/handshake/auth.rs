@@ -81,6 +81,7 @@ pub(crate) fn certificate_request(
         wants_status: config.request_status && chains,
         wants_scts: config.request_scts && chains,
         compression: common.compression_algorithms(),
+        grease: common.draw_grease()?,
     })
 }
 

@@ -95,6 +95,7 @@ impl TicketIssuer {
             nonce: &nonce,
             ticket: &ticket,
             max_early_data,
+            grease: config.common.draw_grease()?.map(|grease| grease.extensions()[0]),
         };
         message.write().map(Some)
     }

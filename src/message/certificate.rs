@@ -1,6 +1,7 @@
 //! CertificateRequest, Certificate and CertificateVerify (RFC 9846 §4.4.2, §4.5).
 
 use super::extension::{self, Extensions, Place};
+use super::grease::Grease;
 use crate::codec::{Reader, U16List, Writer};
 use crate::codepoints::{
     CertificateCompressionAlgorithm, ExtensionType, HandshakeType, SignatureScheme,
@@ -78,13 +79,15 @@ pub(crate) struct RequestFields<'a> {
     pub(crate) wants_status: bool,
     pub(crate) wants_scts: bool,
     pub(crate) compression: Vec<CertificateCompressionAlgorithm>,
+    /// RFC 8701 §4.1
+    pub(crate) grease: Option<Grease>,
 }
 
 pub(crate) fn write_certificate_request(fields: &RequestFields<'_>) -> Result<Vec<u8>, Error> {
     super::write(HandshakeType::certificate_request, |w| {
         w.vec8(|w| w.raw(fields.context));
         w.vec16(|w| {
-            write_schemes(w, fields.schemes, fields.certificate_schemes);
+            write_schemes(w, fields.schemes, fields.certificate_schemes, fields.grease);
             if !fields.authorities.is_empty() {
                 write_authorities(w, fields.authorities);
             }
@@ -95,6 +98,9 @@ pub(crate) fn write_certificate_request(fields: &RequestFields<'_>) -> Result<Ve
                 extension::write(w, ExtensionType::signed_certificate_timestamp, |_| {});
             }
             write_compression(w, &fields.compression);
+            if let Some([kind, _]) = fields.grease.map(Grease::extensions) {
+                extension::write(w, kind, |_| {});
+            }
         });
     })
 }
@@ -104,8 +110,9 @@ pub(super) fn write_schemes(
     w: &mut Writer,
     schemes: &[SignatureScheme],
     certificate_schemes: &[SignatureScheme],
+    grease: Option<Grease>,
 ) {
-    let numbers = schemes.iter().map(|s| s.0);
+    let numbers = grease.map(Grease::scheme).into_iter().chain(schemes.iter().map(|s| s.0));
     extension::write_u16_list(w, ExtensionType::signature_algorithms, numbers);
     if certificate_schemes != schemes && !certificate_schemes.is_empty() {
         let numbers = certificate_schemes.iter().map(|s| s.0);

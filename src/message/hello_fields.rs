@@ -5,6 +5,7 @@ use pki_types::DnsName;
 use super::certificate::{STATUS_TYPE_OCSP, write_authorities, write_compression, write_schemes};
 use super::client_hello::NAME_TYPE_HOST;
 use super::extension;
+use super::grease::Grease;
 use crate::codec::Writer;
 use crate::codepoints::{
     CertificateCompressionAlgorithm, CertificateType, CipherSuiteId, ExtensionType, HandshakeType,
@@ -41,6 +42,8 @@ pub(crate) struct HelloFields<'a> {
     /// What the server may show, most preferred first.
     pub(crate) server_certificate_types: &'a [CertificateType],
     pub(crate) compression: Vec<CertificateCompressionAlgorithm>,
+    /// RFC 8701 §3.1. What goes into the lists of `suites`, `groups` and `key_shares` is in there already.
+    pub(crate) grease: Option<Grease>,
 }
 
 /// Puts `binders` in place of the zeros at the end of a ClientHello (RFC 9846 §4.3.11.2). They have the lengths that were
@@ -72,6 +75,10 @@ pub(crate) fn write_client_hello(fields: &HelloFields<'_>) -> Result<Vec<u8>, Er
 impl HelloFields<'_> {
     fn write_extensions(&self, w: &mut Writer) {
         use ExtensionType as E;
+        let greased = self.grease.map(Grease::extensions);
+        if let Some([first, _]) = greased {
+            extension::write(w, first, |_| {});
+        }
         if let Some(name) = self.server_name {
             extension::write(w, E::server_name, |w| {
                 w.vec16(|w| {
@@ -81,13 +88,19 @@ impl HelloFields<'_> {
             });
         }
         extension::write(w, E::supported_versions, |w| {
-            w.vec8(|w| w.u16(ProtocolVersion::TLSv1_3.0));
+            w.vec8(|w| {
+                self.grease.iter().for_each(|grease| w.u16(grease.version().0));
+                w.u16(ProtocolVersion::TLSv1_3.0);
+            });
         });
         extension::write_u16_list(w, E::supported_groups, self.groups.iter().map(|g| g.0));
-        write_schemes(w, self.schemes, self.certificate_schemes);
+        write_schemes(w, self.schemes, self.certificate_schemes, self.grease);
         if !self.alpn.is_empty() {
             extension::write(w, E::application_layer_protocol_negotiation, |w| {
-                w.vec16(|w| self.alpn.iter().for_each(|name| w.vec8(|w| w.raw(name))));
+                w.vec16(|w| {
+                    self.alpn.iter().for_each(|name| w.vec8(|w| w.raw(name)));
+                    self.grease.iter().for_each(|grease| w.vec8(|w| w.raw(&grease.protocol())));
+                });
             });
         }
         if self.wants_status {
@@ -117,7 +130,12 @@ impl HelloFields<'_> {
             });
         });
         if !self.psk_modes.is_empty() {
-            extension::write(w, E::psk_key_exchange_modes, |w| w.vec8(|w| w.raw(self.psk_modes)));
+            extension::write(w, E::psk_key_exchange_modes, |w| {
+                w.vec8(|w| {
+                    w.raw(self.psk_modes);
+                    self.grease.iter().for_each(|grease| w.u8(grease.psk_mode()));
+                });
+            });
         }
         if let Some((new, resumed)) = self.ticket_request {
             extension::write(w, E::ticket_request, |w| w.raw(&[new, resumed]));
@@ -128,6 +146,9 @@ impl HelloFields<'_> {
         write_compression(w, &self.compression);
         if self.early_data {
             extension::write(w, E::early_data, |_| {});
+        }
+        if let Some([_, last]) = greased {
+            extension::write(w, last, |w| w.u8(0));
         }
         self.write_padding(w);
         self.write_psks(w);

@@ -7,6 +7,7 @@ mod certificate;
 mod client_hello;
 pub(crate) mod extension;
 mod finish;
+mod grease;
 mod hello_fields;
 mod post;
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub(crate) use self::certificate::{
 };
 pub(crate) use self::client_hello::{ClientHello, OfferedPsks, PSK_DHE_KE, PSK_KE};
 pub(crate) use self::finish::{Finished, write_finished};
+pub(crate) use self::grease::Grease;
 pub(crate) use self::hello_fields::{HelloFields, set_binders, write_client_hello};
 pub(crate) use self::post::{
     EndOfEarlyData, KeyUpdate, NewSessionTicket, write_end_of_early_data, write_key_update,

@@ -14,6 +14,8 @@ pub(crate) struct NewSessionTicket<'a> {
     pub(crate) ticket: &'a [u8],
     /// In bytes; zero if early data is not allowed (RFC 9846 §4.3.10).
     pub(crate) max_early_data: u32,
+    /// An extension that nobody knows (RFC 8701 §4.1). What comes is not kept.
+    pub(crate) grease: Option<ExtensionType>,
 }
 
 impl<'a> NewSessionTicket<'a> {
@@ -35,7 +37,7 @@ impl<'a> NewSessionTicket<'a> {
                 r.finish()?;
             }
         }
-        Ok(Self { lifetime, age_add, nonce, ticket, max_early_data })
+        Ok(Self { lifetime, age_add, nonce, ticket, max_early_data, grease: None })
     }
 
     pub(crate) fn write(&self) -> Result<Vec<u8>, Error> {
@@ -48,6 +50,9 @@ impl<'a> NewSessionTicket<'a> {
                 if self.max_early_data > 0 {
                     let size = self.max_early_data;
                     extension::write(w, ExtensionType::early_data, |w| w.u32(size));
+                }
+                if let Some(kind) = self.grease {
+                    extension::write(w, kind, |_| {});
                 }
             });
         })

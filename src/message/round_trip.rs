@@ -125,6 +125,7 @@ fn write_hello(hello: &Hello) -> Vec<u8> {
         client_certificate_types: hello.types[0].clone(),
         server_certificate_types: &hello.types[1],
         compression: algorithms(&hello.compression),
+        grease: None,
     })
     .unwrap()
 }
@@ -269,6 +270,7 @@ proptest! {
             wants_status: status,
             wants_scts: scts,
             compression: algorithms(&compression),
+            grease: None,
         }).unwrap();
         let Message::CertificateRequest(read) = Message::read(&raw).unwrap() else { panic!() };
         prop_assert_eq!(read.context, &context[..]);
@@ -291,7 +293,7 @@ proptest! {
 
     #[test]
     fn new_session_ticket(lifetime: u32, age_add: u32, nonce in bytes(0..=255), ticket in bytes(1..900), max_early_data: u32) {
-        let sent = NewSessionTicket { lifetime, age_add, nonce: &nonce, ticket: &ticket, max_early_data };
+        let sent = NewSessionTicket { lifetime, age_add, nonce: &nonce, ticket: &ticket, max_early_data, grease: None };
         let raw = sent.write().unwrap();
         let Message::NewSessionTicket(read) = Message::read(&raw).unwrap() else { panic!() };
         prop_assert_eq!((read.lifetime, read.age_add, read.max_early_data), (lifetime, age_add, max_early_data));

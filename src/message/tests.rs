@@ -52,6 +52,7 @@ fn client_hello() -> Vec<u8> {
             CertificateCompressionAlgorithm::zlib,
             CertificateCompressionAlgorithm(9),
         ],
+        grease: None,
     })
     .unwrap()
 }
@@ -94,6 +95,7 @@ fn samples() -> Vec<(Place, Vec<u8>)> {
         wants_status: true,
         wants_scts: true,
         compression: vec![CertificateCompressionAlgorithm::zlib],
+        grease: None,
     };
     let request = write_certificate_request(&request).unwrap();
     let ticket = [&[0, 0, 0, 9, 1, 2, 3, 4, 1, 0, 0, 6][..], b"ticket", &[0, 0]].concat();

@@ -126,6 +126,7 @@ fn client(
         .with_sessions(shared.sessions.clone())
         .with_early_data(flags.enable_early_data)
         .with_key_log(secrets.clone())
+        .with_grease(flags.enable_grease)
         .with_certificate_compression(compression::algorithms(flags))
         .map_err(Failure::setup)?;
     if !flags.available_client_cert_types.is_empty() {
@@ -192,6 +193,7 @@ fn server(
         // for, and always sends change_cipher_spec.
         .with_strict_group_order(flags.expect_hrr || !flags.curves_flags.is_empty())
         .with_tickets_for_any_protocol(true)
+        .with_grease(true)
         .with_middlebox_compatibility(true)
         .with_key_log(secrets.clone())
         .with_certificate_compression(compression::algorithms(flags))

@@ -16,7 +16,7 @@ use crate::crypto::{CipherSuite, KeyPair};
 use crate::error::{Error, NoOverlap, Violation};
 use crate::handshake::{EarlyData, Effect, Effects, Summary, ensure, log_secret};
 use crate::key_schedule::EarlySecret;
-use crate::message::{HelloFields, Message, ServerHello, ServerShare, write_client_hello};
+use crate::message::{Grease, HelloFields, Message, ServerHello, ServerShare, write_client_hello};
 use crate::session::SessionKey;
 use crate::transcript::Transcript;
 use crate::verify::{Purpose, Verifier};
@@ -31,6 +31,8 @@ pub(crate) struct Client {
     pub(crate) name: ServerName<'static>,
     alpn: Vec<Vec<u8>>,
     pub(crate) random: [u8; 32],
+    /// RFC 8701: the same in both ClientHellos.
+    grease: Option<Grease>,
     /// Empty without middlebox compatibility.
     legacy_session_id: Vec<u8>,
     /// What became of early data before ServerHello.
@@ -56,17 +58,31 @@ pub(crate) struct Offer {
 }
 
 impl Offer {
-    fn of(raw: &[u8]) -> Result<Self, Error> {
+    fn of(raw: &[u8], grease: Option<Grease>) -> Result<Self, Error> {
         let Message::ClientHello(hello) = Message::read(raw)? else {
             return Err(Error::Decode("ClientHello"));
         };
-        let alpn = hello.alpn.unwrap_or_default();
+        let mut alpn = hello.alpn.unwrap_or_default();
+        // RFC 8701 §3.1: what nobody knows was not offered, and cannot be selected.
+        let real = |value: &u16| grease.is_none() || !Grease::has(*value);
+        alpn.retain(|name| grease.is_none_or(|grease| *name != grease.protocol()));
         Ok(Self {
-            suites: hello.suites.iter().map(CipherSuiteId).collect(),
-            groups: hello.groups.unwrap_or_default().iter().map(NamedGroup).collect(),
-            schemes: hello.schemes.unwrap_or_default().iter().map(SignatureScheme).collect(),
+            suites: hello.suites.iter().filter(real).map(CipherSuiteId).collect(),
+            groups: hello.groups.unwrap_or_default().iter().filter(real).map(NamedGroup).collect(),
+            schemes: hello
+                .schemes
+                .unwrap_or_default()
+                .iter()
+                .filter(real)
+                .map(SignatureScheme)
+                .collect(),
             alpn: alpn.iter().map(|name| name.to_vec()).collect(),
-            extensions: hello.extensions.iter().map(|(kind, _)| kind).collect(),
+            extensions: hello
+                .extensions
+                .iter()
+                .map(|(kind, _)| kind)
+                .filter(|kind| real(&kind.0))
+                .collect(),
             client_types: hello.client_certificate_types.unwrap_or(vec![CertificateType::X509]),
             server_types: hello.server_certificate_types.unwrap_or(vec![CertificateType::X509]),
         })
@@ -108,6 +124,7 @@ pub(crate) fn start(
         legacy_session_id.resize(32, 0);
         rng.fill(&mut legacy_session_id)?;
     }
+    let grease = config.common.draw_grease()?;
     let groups = config.key_shares.clone();
     let (verifier, (credentials, _)) = (config.verifier.current(), config.credentials.current());
     let session_key = config.session_key_of(&name, &verifier, &credentials);
@@ -120,6 +137,7 @@ pub(crate) fn start(
         alpn,
         random,
         owes_change_cipher_spec: config.middlebox_compatibility,
+        grease,
         legacy_session_id,
         early_data: EarlyData::NotOffered,
         offer: Offer::default(),
@@ -175,11 +193,12 @@ impl Client {
         EarlyOffer { suite: suite.id, alpn }
     }
 
-    /// Writes a ClientHello and notes what it offers. Its binders are still zeros.
+    /// Writes a ClientHello, in answer to `retry` if it is the second one, and notes what it offers. Its binders are still
+    /// zeros.
     fn hello(
         &mut self,
         key_pairs: &KeyPairs,
-        cookie: Option<&[u8]>,
+        retry: Option<&ServerHello<'_>>,
         offers: &[Offered],
         early_data: bool,
     ) -> Result<Vec<u8>, Error> {
@@ -189,21 +208,29 @@ impl Client {
             Some(anchors) if config.send_authorities => anchors.subjects(),
             _ => Vec::new(),
         };
+        // RFC 9846 §4.2.2: if the server names a group, its share stands alone.
+        let alone = retry.is_some_and(|retry| retry.key_share.is_some());
+        let grease = self.grease.map(|grease| (grease.group(), &[0][..])).into_iter();
+        let shares = key_pairs.iter().map(|(group, pair)| (*group, pair.share()));
+        let groups: Vec<_> =
+            self.grease.map(Grease::group).into_iter().chain(common.groups.clone()).collect();
         let server_types = self.verifier.certificate_types();
         // There is no status of a raw public key.
         let chains = server_types.contains(&CertificateType::X509);
         let hello = write_client_hello(&HelloFields {
             random: &self.random,
             legacy_session_id: &self.legacy_session_id,
-            suites: common.suites.iter().map(|s| s.id).collect(),
+            suites: { self.grease.map(Grease::suite).into_iter() }
+                .chain(common.suites.iter().map(|s| s.id))
+                .collect(),
             server_name: self.sni(),
-            groups: &common.groups,
-            key_shares: key_pairs.iter().map(|(group, pair)| (*group, pair.share())).collect(),
+            groups: &groups,
+            key_shares: grease.filter(|_| !alone).chain(shares).collect(),
             schemes: &common.schemes,
             certificate_schemes: &common.certificate_schemes,
             alpn: &self.alpn,
             authorities: &authorities,
-            cookie,
+            cookie: retry.and_then(|retry| retry.cookie),
             wants_status: config.request_status && chains,
             wants_scts: config.request_scts && chains,
             pad_to_multiple_of: config.hello_padding,
@@ -218,9 +245,10 @@ impl Client {
             },
             server_certificate_types: server_types,
             compression: common.compression_algorithms(),
+            grease: self.grease,
         })?;
         let hello = common.finished_message(hello);
-        self.offer = Offer::of(&hello)?;
+        self.offer = Offer::of(&hello, self.grease)?;
         Ok(hello)
     }
 
@@ -310,7 +338,7 @@ impl WaitServerHello {
             fx.push(Effect::EarlyDataAnswer { accepted: false });
         }
         self.offers.retain(|offer| offer.is_for(suite.hash));
-        let mut hello = self.client.hello(&self.key_pairs, retry.cookie, &self.offers, false)?;
+        let mut hello = self.client.hello(&self.key_pairs, Some(retry), &self.offers, false)?;
         let before = || Some(Transcript::after_retry(suite.hash, hash.as_ref(), retry.raw));
         psk::bind(&mut hello, &self.offers, before)?;
         transcript.add(&hello);
