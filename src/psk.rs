@@ -114,6 +114,24 @@ impl ExternalPsk {
         &self.identity
     }
 
+    /// Tells it from other keys of its name, for sessions that rest on it: from the key, its context and its hash, and nothing
+    /// follows from it about the key. `None` if the provider lacks its hash.
+    pub(crate) fn tag(&self, provider: &Provider) -> Option<[u8; 32]> {
+        let mut w = Writer::default();
+        w.raw(b"sealwire session of an external key");
+        w.u8(self.imported.into());
+        w.vec16(|w| w.raw(&self.identity));
+        w.vec16(|w| w.raw(&self.context));
+        let own = self.own_hash(provider)?;
+        let mac = own.hmac(self.key.expose(), &[&w.finish().ok()?]);
+        Some(provider.fingerprint(mac.expose()))
+    }
+
+    fn own_hash(&self, provider: &Provider) -> Option<&'static dyn Hash> {
+        let of_len = |s: &&&'static CipherSuite| s.hash.output_len() == self.hash.output_len();
+        Some(provider.suites.iter().find(of_len)?.hash)
+    }
+
     /// What goes onto the wire, and into the key schedule, for suites with the hash `target`. `None` if this key is not
     /// for that hash.
     pub(crate) fn for_hash(&self, provider: &Provider, target: &'static dyn Hash) -> Option<Psk> {
@@ -131,9 +149,7 @@ impl ExternalPsk {
         w.u16(ProtocolVersion::TLSv1_3.0);
         w.u16(PskHash::kdf(len));
         let identity = w.finish().ok()?;
-        let of_len = |s: &&&'static CipherSuite| s.hash.output_len() == self.hash.output_len();
-        let own = provider.suites.iter().find(of_len)?.hash;
-        let key = import_psk(own, &self.key, &identity, len);
+        let key = import_psk(self.own_hash(provider)?, &self.key, &identity, len);
         Some(Psk { identity, key, kind: PskKind::Imported })
     }
 }
@@ -159,7 +175,7 @@ pub(crate) struct Psk {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PskPolicy {
-    /// The handshake fails.
+    /// The handshake fails. A session that rests on one of the keys will do.
     #[default]
     Required,
     /// The handshake goes on with certificates, as if there were no pre-shared keys.

@@ -155,21 +155,33 @@ impl fmt::Debug for Session {
 }
 
 /// The first bytes of a serialised session; the last one is its version.
-const MAGIC: &[u8] = b"sealwire session\x02";
+const MAGIC: &[u8] = b"sealwire session\x03";
 
 pub(crate) fn unix_time(seconds: u64) -> UnixTime {
     UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds))
 }
 
-/// Who the peer of an earlier handshake was: what it showed, of one type or the other, or nothing (RFC 9846 §4.5.1).
+/// Who the peer of an earlier handshake was: what it showed, of one type or the other, or nothing (RFC 9846 §4.5.1); or the
+/// external key that both had.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PeerIdentity {
     /// Leaf first.
     pub(crate) chain: Vec<CertificateDer<'static>>,
     pub(crate) raw_public_key: Option<SubjectPublicKeyInfoDer<'static>>,
+    /// In place of both.
+    pub(crate) external: Option<ExternalIdentity>,
     /// The last second in which the verdict on it is good, in seconds since 1970: the evidence that nothing was revoked
     /// ends, too.
     pub(crate) until: u64,
+}
+
+/// An external pre-shared key that a handshake rested on, and the sessions that come of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ExternalIdentity {
+    /// The name that it was given.
+    pub(crate) name: Vec<u8>,
+    /// Tells keys of one name apart ([`ExternalPsk::tag`](crate::psk::ExternalPsk::tag)).
+    pub(crate) tag: [u8; 32],
 }
 
 impl PeerIdentity {
@@ -182,6 +194,9 @@ impl PeerIdentity {
     pub(crate) fn write(&self, w: &mut Writer) {
         write_chain(w, &self.chain);
         w.vec24(|w| w.raw(self.raw_public_key.as_deref().unwrap_or_default()));
+        // The name of a key is never empty.
+        w.vec16(|w| self.external.iter().for_each(|key| w.raw(&key.name)));
+        self.external.iter().for_each(|key| w.raw(&key.tag));
     }
 
     /// Until when it is good is not written with it.
@@ -189,12 +204,17 @@ impl PeerIdentity {
         let chain = read_chain(r)?;
         let key = Some(r.vec24()?.to_vec()).filter(|key| !key.is_empty());
         let raw_public_key = key.map(SubjectPublicKeyInfoDer::from);
-        Ok(Self { chain, raw_public_key, until: u64::MAX })
+        let external = match r.vec16()? {
+            [] => None,
+            name => Some(ExternalIdentity { name: name.to_vec(), tag: *r.array()? }),
+        };
+        Ok(Self { chain, raw_public_key, external, until: u64::MAX })
     }
 
     fn size(&self) -> usize {
         let chain: usize = self.chain.iter().map(|certificate| certificate.len()).sum();
-        chain + self.raw_public_key.as_ref().map_or(0, |key| key.len())
+        let external = self.external.as_ref().map_or(0, |key| key.name.len());
+        chain + external + self.raw_public_key.as_ref().map_or(0, |key| key.len())
     }
 }
 

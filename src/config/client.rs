@@ -207,6 +207,8 @@ impl ClientConfig {
         w.raw(&verifier.fingerprint(provider));
         // Whom the application accepted itself is no friend of a configuration that goes by its verifier.
         w.u8(self.common.ask.verdict.into());
+        // A session without a key is of no use where one is insisted on.
+        w.u8(self.common.insists_on_psk().into());
         for credential in credentials {
             w.u8(credential.certificate_type().0);
             w.raw(&provider.fingerprint(credential.entries().next().unwrap_or_default()));

@@ -20,6 +20,7 @@ use crate::key_log::KeyLog;
 use crate::limits::Limits;
 use crate::message::Grease;
 use crate::psk::{ExternalPsk, PskPolicy};
+use crate::session::ExternalIdentity;
 use crate::verify::Verifier;
 
 /// Which decisions are asked of the application, as events, instead of being taken from the configuration at once.
@@ -148,6 +149,29 @@ impl Common {
             message_hook: None,
             provider,
         }
+    }
+
+    /// Whether the handshake must rest on one of the external keys, or on a session that does.
+    pub(crate) fn insists_on_psk(&self) -> bool {
+        !self.external_psks.is_empty() && self.psk_policy == PskPolicy::Required
+    }
+
+    /// Whether a session that rests on this external key is good: as long as the very key is there. One that rests on none is
+    /// good unless a key is insisted on.
+    pub(crate) fn takes_session_of(&self, key: Option<&ExternalIdentity>) -> bool {
+        match key {
+            Some(key) => {
+                let mut named = self.external_psks.iter().filter(|p| p.identity() == key.name);
+                named.any(|psk| self.identity_of(psk).as_ref() == Some(key))
+            }
+            None => !self.insists_on_psk(),
+        }
+    }
+
+    /// What a session is said to rest on that comes of this key.
+    pub(crate) fn identity_of(&self, psk: &ExternalPsk) -> Option<ExternalIdentity> {
+        let tag = psk.tag(&self.provider)?;
+        Some(ExternalIdentity { name: psk.identity().to_vec(), tag })
     }
 
     /// RFC 8701: values that nobody knows for one connection, if this configuration sends any.
@@ -287,7 +311,8 @@ macro_rules! common_setters {
             self
         }
 
-        /// Keys that the other end has, too, most preferred first, and what happens if it has none of them.
+        /// Keys that the other end has, too, most preferred first (the server's order decides), and what happens if it has
+        /// none of them. Sessions of such a connection rest on the key: they are resumed while it is in the configuration.
         #[must_use]
         pub fn with_external_psks(
             mut self,

@@ -29,7 +29,7 @@ use crate::key_schedule::Exporter;
 use crate::limits::Budget;
 use crate::message::Message;
 use crate::secret::Secret;
-use crate::session::PeerIdentity;
+use crate::session::{ExternalIdentity, PeerIdentity};
 use crate::transcript::Transcript;
 use crate::verify::{CertificateName, Evidence, Purpose, TrustVersion, Verifier};
 
@@ -181,8 +181,11 @@ pub struct Summary {
     pub(crate) peer_until: u64,
     /// Whether an earlier session was resumed.
     pub resumed: bool,
-    /// The identity of the external pre-shared key that the connection rests on, in place of certificates.
+    /// The identity of the external pre-shared key that the connection rests on, in place of certificates; or that the session
+    /// rests on that was resumed.
     pub external_psk: Option<Vec<u8>>,
+    /// Tells it from other keys of that name; zeros without a key.
+    pub(crate) external_tag: [u8; 32],
     /// What became of early data.
     pub early_data: EarlyData,
     /// Whether it took a HelloRetryRequest, and so a round trip more.
@@ -269,13 +272,22 @@ impl Summary {
         self.peer_chain = peer.chain;
         self.peer_raw_public_key = peer.raw_public_key;
         self.peer_until = peer.until;
+        self.rest_on(peer.external);
+    }
+
+    /// Notes the external key that the connection rests on, itself or through the session that is resumed.
+    fn rest_on(&mut self, key: Option<ExternalIdentity>) {
+        self.external_tag = key.as_ref().map_or([0; 32], |key| key.tag);
+        self.external_psk = key.map(|key| key.name);
     }
 
     /// Who the peer is, for a session.
     pub(crate) fn peer(&self) -> PeerIdentity {
         let raw_public_key = self.peer_raw_public_key.clone();
         let (chain, until) = (self.peer_chain.clone(), self.peer_until);
-        PeerIdentity { chain, raw_public_key, until }
+        let name = self.external_psk.clone();
+        let external = name.map(|name| ExternalIdentity { name, tag: self.external_tag });
+        PeerIdentity { chain, raw_public_key, external, until }
     }
 
     fn new(
@@ -300,6 +312,7 @@ impl Summary {
             peer_until: u64::MAX,
             resumed: false,
             external_psk: None,
+            external_tag: [0; 32],
             early_data: EarlyData::NotOffered,
             retried,
             ticket_age_skew: None,

@@ -338,7 +338,6 @@ fn write_summary(w: &mut Writer, summary: &Summary) {
     w.vec24(|w| w.raw(&summary.peer_ocsp));
     w.vec24(|w| summary.peer_scts.iter().for_each(|sct| w.vec16(|w| w.raw(sct))));
     w.u8(summary.resumed.into());
-    write_option(w, summary.external_psk.as_ref(), |w, name| w.vec16(|w| w.raw(name)));
     w.u8(match summary.early_data {
         EarlyData::NotOffered => 0,
         EarlyData::Accepted => 1,
@@ -378,7 +377,8 @@ fn read_summary(
         peer_scts: read_list(r)?,
         trust_version: None,
         resumed: read_bool(r)?,
-        external_psk: read_option(r, |r| Ok(r.vec16()?.to_vec()))?,
+        external_tag: peer.external.as_ref().map_or([0; 32], |key| key.tag),
+        external_psk: peer.external.map(|key| key.name),
         early_data: match r.u8()? {
             0 => EarlyData::NotOffered,
             1 => EarlyData::Accepted,

@@ -100,6 +100,9 @@ impl Exchange<'_> {
             Err(Misfit::Type | Misfit::Scheme) => {}
             Ok(owned) => {
                 self.selected = Some(owned.index);
+                if let Some(config) = self.setup.without_psks(flags, owned.index) {
+                    choice = choice.with_config(config);
+                }
                 let staple = !flags.decline_ocsp_callback;
                 let credential = if staple { &owned.credential } else { &owned.unstapled };
                 // A credential that was chosen in sight of the client's name acknowledges it (RFC 6066 §3).

@@ -1,16 +1,20 @@
-//! The time, which a test can let pass.
+//! The time, which stands still unless a test lets it pass: so no test depends on when a second ends.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sealwire::pki_types::UnixTime;
 
+/// When the shim has begun.
+static START: OnceLock<u64> = OnceLock::new();
 /// By how many seconds the shim is ahead.
 static AHEAD: AtomicU64 = AtomicU64::new(0);
 
 /// What the shim takes for the time.
 pub(crate) fn now() -> UnixTime {
-    let seconds = UnixTime::now().as_secs() + AHEAD.load(Ordering::Relaxed);
+    let start = START.get_or_init(|| UnixTime::now().as_secs());
+    let seconds = start + AHEAD.load(Ordering::Relaxed);
     UnixTime::since_unix_epoch(Duration::from_secs(seconds))
 }
 

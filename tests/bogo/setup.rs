@@ -13,7 +13,7 @@ use sealwire::{
 use crate::compression;
 use crate::credential::{Owned, certificates, owned, psks};
 use crate::failure::Failure;
-use crate::flags::{Flags, Unsupported};
+use crate::flags::{CredentialKind, Flags, Unsupported};
 use crate::session::Shared;
 
 /// What BoringSSL offers by default: not P-521.
@@ -99,6 +99,18 @@ impl Setup {
         }
         let config = ServerConfig::clone(config).with_groups(&ordered);
         config.map(Arc::new).map_err(Failure::setup)
+    }
+}
+
+impl Setup {
+    /// A server's configuration without its pre-shared keys, for a client to which a certificate is shown that comes before
+    /// them all.
+    pub(crate) fn without_psks(&self, flags: &Flags, index: i32) -> Option<Arc<ServerConfig>> {
+        let Role::Server(config) = &self.role else { return None };
+        let first = flags.credentials.iter().position(|each| each.kind == CredentialKind::Psk)?;
+        let before = usize::try_from(index).is_ok_and(|index| index < first);
+        let config = ServerConfig::clone(config);
+        before.then(|| Arc::new(config.with_external_psks(Vec::new(), PskPolicy::OrCertificate)))
     }
 }
 

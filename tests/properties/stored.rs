@@ -21,11 +21,15 @@ fn bytes(len: impl Into<prop::collection::SizeRange>) -> impl Strategy<Value = V
 
 fn parts() -> impl Strategy<Value = Parts> {
     let numbers = (any::<u16>(), any::<[u32; 3]>(), any::<[u64; 2]>());
-    let chain = (vec(bytes(0..300), 0..4), bytes(0..100));
+    let chain = (vec(bytes(0..300), 0..4), bytes(0..100), bytes(0..100));
     let blocks = (bytes(1..=80), bytes(0..600), bytes(0..=255), chain);
     (any::<[u8; 32]>(), numbers, blocks).prop_map(|(key, numbers, blocks)| {
         let (suite, [lifetime, age_add, max_early_data], [received, chain_expiry]) = numbers;
-        let (psk, ticket, alpn, (chain, raw_public_key)) = blocks;
+        let (psk, ticket, alpn, (chain, raw_public_key, name)) = blocks;
+        let external = match name.len() {
+            0 => vec![0; 2],
+            len => [&u16::try_from(len).unwrap().to_be_bytes()[..], &name, &[7; 32]].concat(),
+        };
         let certificate = |der: &Vec<u8>| {
             let len = u32::try_from(der.len()).unwrap().to_be_bytes();
             [&len[1..], der].concat()
@@ -44,6 +48,7 @@ fn parts() -> impl Strategy<Value = Parts> {
             chain_expiry,
             chain,
             raw_public_key,
+            external,
         }
     })
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use sealwire::codepoints::{Alert, CipherSuiteId, NamedGroup};
 use sealwire::{
-    ClientConfig, Connection, Error, ExternalPsk, NoOverlap, PskHash, PskPolicy, ServerConfig,
-    Violation,
+    ClientConfig, Connection, Error, ExternalPsk, MigrationKey, NoOverlap, PskHash, PskPolicy,
+    ServerConfig, SessionStore, Violation,
 };
 
 use super::support::{Calls, Pair, Role, configs, now, server_name};
@@ -113,9 +113,10 @@ fn one_of_several() {
     };
     for (ours, theirs, chosen) in [
         (&["a", "b", "c"][..], &["c"][..], "c"),
-        (&["a", "b", "c"], &["c", "b"], "b"),
+        // The server's order decides.
+        (&["a", "b", "c"], &["c", "b"], "c"),
         (&["c"], &["a", "b", "c"], "c"),
-        (&["a", "b"], &["b", "a"], "a"),
+        (&["a", "b"], &["b", "a"], "b"),
     ] {
         let configs = with(configs(432), keys(ours), keys(theirs));
         assert_eq!(connect(configs), chosen.as_bytes());
@@ -305,30 +306,150 @@ fn without_a_key_exchange() {
     }
 }
 
-/// Sessions and keys in one configuration: who insists on a key does not resume without it, and gets no tickets.
+/// A world in which both have these keys.
+fn keyed(world: &World, ours: &[ExternalPsk], theirs: &[ExternalPsk], policy: PskPolicy) -> World {
+    let arcs = |keys: &[ExternalPsk]| keys.iter().map(copy_of).map(Arc::new).collect();
+    World {
+        client: world.client.clone().with_external_psks(arcs(ours), policy),
+        server: world.server.clone().with_external_psks(arcs(theirs), policy),
+        ..world.clone()
+    }
+}
+
+/// A key with the same name, for the tests below, whose keys differ in their names alone.
+fn copy_of(key: &ExternalPsk) -> ExternalPsk {
+    named(key.identity(), &KEY)
+}
+
+/// What both say: whether it was resumed, and the key that it rests on.
+fn rests_on(pair: &Pair) -> (bool, Option<Vec<u8>>) {
+    let [client, server] = [&pair.client, &pair.server].map(|side| side.conn.summary().unwrap());
+    assert_eq!((client.resumed, &client.external_psk), (server.resumed, &server.external_psk));
+    (client.resumed, client.external_psk.clone())
+}
+
+/// A session of a connection that rested on a key rests on it, too, and says so.
+#[test]
+fn a_session_of_a_key_is_resumed_under_every_transport() {
+    for policy in [PskPolicy::Required, PskPolicy::OrCertificate] {
+        Calls::each(|calls| {
+            let world = World::early(442);
+            let keys = [named(b"me", &KEY)];
+            let World { client, server, sessions } = keyed(&world, &keys, &keys, policy);
+            let mut pair = calls.pair(client.clone(), server.clone()).connect();
+            pair.chat();
+            assert_eq!(rests_on(&pair), (false, Some(b"me".to_vec())));
+            assert_eq!(sessions.len(), 2);
+            for retry in [false, true] {
+                let mut client = client.clone();
+                if retry {
+                    client = client.with_key_shares(&[]).unwrap();
+                }
+                let mut pair = calls.pair(client, server.clone());
+                pair.client.call(|conn, out| conn.write_early(b"early bird", out)).unwrap();
+                let mut pair = pair.connect();
+                pair.chat();
+                assert_eq!(rests_on(&pair), (true, Some(b"me".to_vec())));
+                assert_eq!(pair.server.early.is_empty(), retry);
+                for role in Role::BOTH {
+                    let summary = pair.side(role).conn.summary().unwrap();
+                    assert!(summary.peer_chain.is_empty() && summary.peer_scheme.is_none());
+                }
+            }
+        });
+    }
+}
+
+/// Who insists on a key does not resume without it; who does not, offers whatever session there is.
 #[test]
 fn keys_and_sessions() {
     let world = World::new(442);
-    let key = || vec![Arc::new(named(b"me", &KEY))];
-    let with = |policy| World {
-        client: world.client.clone().with_external_psks(key(), policy),
-        server: world.server.clone().with_external_psks(key(), policy),
-        ..world.clone()
-    };
-    let insists = with(PskPolicy::Required);
-    for _ in 0..2 {
-        let mut pair = insists.pair(0).connect();
-        pair.chat();
-        assert_eq!(used(&pair), b"me");
-        assert_eq!(world.sessions.len(), 0);
-    }
-    // With a session there, from a certificate, it still insists.
+    let keys = [named(b"me", &KEY)];
+    let insists = keyed(&world, &keys, &keys, PskPolicy::Required);
+    let either = keyed(&world, &keys, &keys, PskPolicy::OrCertificate);
+    // With sessions there, from a certificate, it still insists.
     assert!(!world.connect(0));
     assert_eq!(world.sessions.len(), 2);
     assert_eq!(used(&insists.pair(1).connect()), b"me");
-    assert_eq!(world.sessions.len(), 2);
-    // Who does not, offers the session first.
-    assert!(with(PskPolicy::OrCertificate).connect(1));
+    // Those are left to the others.
+    assert_eq!(world.sessions.len(), 4);
+    assert_eq!(rests_on(&either.pair(1).connect()), (true, None));
+    // A server that insists takes none of them either.
+    let mixed = World { server: insists.server.clone(), ..either.clone() };
+    assert_eq!(rests_on(&mixed.pair(1).connect()), (false, Some(b"me".to_vec())));
+}
+
+/// The session ends with the key: when it is taken away, on either side, or replaced by another of its name.
+#[test]
+fn a_session_of_a_key_ends_with_the_key() {
+    let either = PskPolicy::OrCertificate;
+    let others = [
+        Vec::new(),
+        vec![named(b"you", &KEY)],
+        vec![named(b"me", &[8; 32])],
+        vec![plain(b"me", &KEY).with_roles(b"client", b"another").unwrap()],
+        vec![named(b"me", &KEY).with_hash(PskHash::Sha384)],
+        vec![named(b"me", &KEY).danger_not_imported()],
+    ];
+    for other in others {
+        let world = World::new(443);
+        let key = || vec![Arc::new(named(b"me", &KEY))];
+        let client = world.client.clone().with_external_psks(key(), either);
+        let server = world.server.clone().with_external_psks(key(), either);
+        let connect = |client: &ClientConfig, server: &ServerConfig| {
+            let mut pair = pair_at(client, server, server_name(), at(1));
+            pair.pump();
+            let summary = pair.server.conn.summary().cloned();
+            summary.map(|summary| (summary.resumed, summary.external_psk))
+        };
+        let good = Some((true, Some(b"me".to_vec())));
+        assert_eq!(connect(&client, &server), Some((false, Some(b"me".to_vec()))));
+        // Two are there; each connection takes one, and leaves two more.
+        assert_eq!(connect(&client, &server), good);
+        let other: Vec<_> = other.into_iter().map(Arc::new).collect();
+        let strange = server.clone().with_external_psks(other.clone(), either);
+        assert!(connect(&client, &strange).is_none_or(|(resumed, _)| !resumed));
+        let strange = client.clone().with_external_psks(other, either);
+        let _ = world.sessions.drain();
+        connect(&client, &server);
+        assert!(connect(&strange, &server).is_none_or(|(resumed, _)| !resumed));
+        // Nor does one that wants a certificate take it, on either side.
+        let _ = world.sessions.drain();
+        connect(&client, &server);
+        assert_eq!(connect(&world.client, &server), Some((false, None)));
+        let _ = world.sessions.drain();
+        connect(&client, &server);
+        assert_eq!(connect(&client, &world.server), Some((false, None)));
+    }
+}
+
+/// A session of a key is stored elsewhere, and moved with its connection, as any other.
+#[test]
+fn a_session_of_a_key_is_stored_and_its_issuer_moves() {
+    let world = World::new(444);
+    let keys = [named(b"me", &KEY)];
+    let world = keyed(&world, &keys, &keys, PskPolicy::Required);
+    let pair = world.pair(0).connect();
+    let sessions = world.sessions.drain();
+    let bytes: Vec<_> = sessions.iter().map(|session| session.to_bytes().unwrap()).collect();
+    for bytes in &bytes {
+        world.sessions.put(sealwire::Session::from_bytes(bytes).unwrap());
+    }
+    assert_eq!(rests_on(&world.pair(1).connect()), (true, Some(b"me".to_vec())));
+    let _ = world.sessions.drain();
+
+    // The server goes on in another process, and issues one more there.
+    let mut pair = pair;
+    let key = MigrationKey::new(world.server.provider(), &[7; 32]).unwrap();
+    let server = Arc::new(world.server.clone());
+    let moved = std::mem::replace(&mut pair.server.conn, Connection::server(server.clone()));
+    let frozen = moved.freeze(&key).unwrap();
+    pair.server.conn = Connection::thaw_server(&server, &key, &frozen).unwrap();
+    let now = pair.now;
+    pair.server.call(|conn, out| conn.send_ticket(now, out)).unwrap();
+    pair.pump();
+    assert_eq!(world.sessions.len(), 1);
+    assert_eq!(rests_on(&world.pair(1).connect()), (true, Some(b"me".to_vec())));
 }
 
 #[test]

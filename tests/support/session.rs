@@ -19,9 +19,11 @@ pub struct Parts {
     pub chain: Vec<u8>,
     /// The server's, in place of a chain.
     pub raw_public_key: Vec<u8>,
+    /// The external key that it rests on: the length of its name, and if that is not 0, name and tag.
+    pub external: Vec<u8>,
 }
 
-const MAGIC: &[u8] = b"sealwire session\x02";
+const MAGIC: &[u8] = b"sealwire session\x03";
 
 impl Parts {
     /// A session without a chain, under `key`.
@@ -39,6 +41,7 @@ impl Parts {
             chain_expiry: u64::MAX,
             chain: Vec::new(),
             raw_public_key: Vec::new(),
+            external: vec![0; 2],
         }
     }
 
@@ -81,9 +84,9 @@ impl Parts {
                 let n = len(take(3));
                 take(n)
             },
+            external: Vec::new(),
         };
-        assert!(rest.is_empty());
-        this
+        Self { external: rest.to_vec(), ..this }
     }
 
     pub fn build(&self) -> Session {
@@ -105,6 +108,7 @@ impl Parts {
             &self.chain_expiry.to_be_bytes(),
             &vec(3, &self.chain),
             &vec(3, &self.raw_public_key),
+            &self.external,
         ]
         .concat();
         Session::from_bytes(&bytes).unwrap()

@@ -406,7 +406,8 @@ impl WaitServerHello {
             Some(taken) => {
                 // What the application judges is not the verifier's.
                 let asks = client.config.common.ask.verdict;
-                taken.apply(&mut summary, (!asks).then_some(&client.verifier))
+                let common = &client.config.common;
+                taken.apply(&mut summary, common, (!asks).then_some(&client.verifier))
             }
             None => EarlySecret::without_psk(suite.hash),
         };

@@ -44,10 +44,6 @@ impl Flow {
     /// What keeps the tickets of this connection, once it is up.
     pub(crate) fn keeper(&self, resumption: ResumptionSecret) -> Option<SessionKeeper> {
         let store = self.client.config.sessions.clone()?;
-        // A connection that rests on an external key has no certificates that a session could rest on.
-        if self.summary.external_psk.is_some() {
-            return None;
-        }
         Some(SessionKeeper {
             store,
             key: self.client.session_key,

@@ -1,16 +1,18 @@
 //! What a client offers to resume with, or of keys from elsewhere (RFC 9846 §4.3.10, §4.3.11).
 
+use std::sync::Arc;
+
 use pki_types::UnixTime;
 
 use crate::codepoints::{CipherSuiteId, NamedGroup};
-use crate::config::ClientConfig;
+use crate::config::{ClientConfig, Common};
 use crate::crypto::{CipherSuite, Hash};
 use crate::error::{Error, Violation};
 use crate::handshake::psk::binder_transcript;
 use crate::handshake::{Summary, ensure};
 use crate::key_schedule::{EarlySecret, PskKind};
 use crate::message::{Message, PSK_DHE_KE, PSK_KE, ServerHello, set_binders};
-use crate::psk::PskPolicy;
+use crate::psk::ExternalPsk;
 use crate::secret::Secret;
 use crate::session::{PeerIdentity, SessionKey};
 use crate::transcript::Transcript;
@@ -30,8 +32,8 @@ pub(super) struct Offered {
 enum Origin {
     /// An earlier connection.
     Session(Resumed),
-    /// Elsewhere: this is its name.
-    External(Vec<u8>),
+    /// Elsewhere.
+    External(Arc<ExternalPsk>),
 }
 
 /// What a session says about the connection that it is from.
@@ -55,19 +57,10 @@ fn has_use(config: &ClientConfig) -> bool {
     config.sessions.is_some() || !config.common.external_psks.is_empty()
 }
 
-/// Whether the handshake must rest on one of the external keys.
-fn insists(config: &ClientConfig) -> bool {
-    !config.common.external_psks.is_empty() && config.common.psk_policy == PskPolicy::Required
-}
-
 /// Everything that can be offered: a session first, since early data goes with the first, then the external keys.
 pub(super) fn offers(config: &ClientConfig, key: &SessionKey, now: UnixTime) -> Vec<Offered> {
     let common = &config.common;
-    let mut offers = Vec::new();
-    // A session rests on a certificate, which is not enough if a key is insisted on.
-    if !insists(config) {
-        offers.extend(session(config, key, now));
-    }
+    let mut offers: Vec<_> = session(config, key, now).into_iter().collect();
     let mut hashes: Vec<&'static dyn Hash> = Vec::new();
     for suite in &common.suites {
         if hashes.iter().all(|hash| hash.output_len() != suite.hash.output_len()) {
@@ -83,7 +76,7 @@ pub(super) fn offers(config: &ClientConfig, key: &SessionKey, now: UnixTime) -> 
                     key: wire.key,
                     kind: wire.kind,
                     hash: *hash,
-                    origin: Origin::External(psk.identity().to_vec()),
+                    origin: Origin::External(psk.clone()),
                 });
             }
         }
@@ -98,7 +91,8 @@ fn session(config: &ClientConfig, key: &SessionKey, now: UnixTime) -> Option<Off
     let suite = config.common.suite(session.suite)?;
     let sound = session.key == *key
         && session.is_usable(now)
-        && session.psk.expose().len() == suite.hash.output_len();
+        && session.psk.expose().len() == suite.hash.output_len()
+        && config.common.takes_session_of(session.server.external.as_ref());
     let psk = Secret::from_slice(session.psk.expose()).filter(|_| sound)?;
     Some(Offered {
         obfuscated_age: session.obfuscated_age(now),
@@ -185,7 +179,7 @@ impl Taken {
     ) -> Result<Option<Self>, Error> {
         let Some(index) = hello.selected_identity else {
             // A key that was declined does not silently become a certificate.
-            ensure(!insists(config), Violation::PskDeclined)?;
+            ensure(!config.common.insists_on_psk(), Violation::PskDeclined)?;
             return Ok(None);
         };
         let offer = offers.into_iter().nth(index.into()).ok_or(Violation::UnofferedPsk)?;
@@ -196,10 +190,15 @@ impl Taken {
     }
 
     /// Notes in the summary what the connection rests on. Its key schedule begins with the secret that is returned.
-    pub(super) fn apply(self, summary: &mut Summary, verifier: Option<&Verifier>) -> EarlySecret {
+    pub(super) fn apply(
+        self,
+        summary: &mut Summary,
+        common: &Common,
+        verifier: Option<&Verifier>,
+    ) -> EarlySecret {
         match self.origin {
             Origin::Session(session) => summary.resume(session.server, verifier),
-            Origin::External(identity) => summary.external_psk = Some(identity),
+            Origin::External(psk) => summary.rest_on(common.identity_of(&psk)),
         }
         self.early
     }

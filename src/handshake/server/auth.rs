@@ -131,11 +131,11 @@ impl Flow {
         resumption: ResumptionSecret,
         fx: &mut Effects<'_>,
     ) -> Result<(Summary, Option<TicketIssuer>), Error> {
-        // An external key needs no tickets: both sides have it already, and its owner decides how long.
-        if !self.grant.usable
-            || self.config.tickets.is_none()
-            || self.summary.external_psk.is_some()
-        {
+        // A session of a key that only the application knows could not be checked when it comes back.
+        let client = self.summary.peer();
+        let rests = client.external.as_ref();
+        let checkable = rests.is_none() || self.config.common.takes_session_of(rests);
+        if !self.grant.usable || self.config.tickets.is_none() || !checkable {
             return Ok((self.summary, None));
         }
         let mut issuer = TicketIssuer {
@@ -144,7 +144,7 @@ impl Flow {
             resumption,
             policy: self.grant.policy,
             alpn: self.summary.alpn.clone(),
-            client: self.summary.peer(),
+            client,
             authenticated: self.grant.authenticated,
             next: 0,
         };

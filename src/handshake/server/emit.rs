@@ -188,7 +188,7 @@ fn send_parameters(
             let verifier = standing.client_auth.verifier().filter(|_| !common.ask.verdict);
             summary.resume(session.client, verifier);
         }
-        Some(Source::External { identity }) => summary.external_psk = Some(identity),
+        Some(Source::External { psk }) => summary.rest_on(common.identity_of(&psk)),
         None => {}
     }
     Ok(Flow {

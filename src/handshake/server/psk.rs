@@ -13,7 +13,7 @@ use crate::handshake::ensure;
 use crate::handshake::psk::binder_transcript;
 use crate::key_schedule::{EarlySecret, PskKind};
 use crate::message::{ClientHello, OfferedPsks, PSK_DHE_KE, PSK_KE};
-use crate::psk::{ExternalPsk, PskPolicy};
+use crate::psk::ExternalPsk;
 use crate::secret::{Secret, constant_time_eq};
 use crate::ticket::{RedeemedTicket, ServerSession};
 use crate::transcript::Transcript;
@@ -33,8 +33,8 @@ pub(crate) struct Chosen {
 pub(crate) enum Source {
     /// An earlier connection; `shared` says whether other processes can take the same ticket.
     Session { session: Box<ServerSession>, shared: bool },
-    /// Elsewhere: this is its name.
-    External { identity: Vec<u8> },
+    /// Elsewhere.
+    External { psk: Arc<ExternalPsk> },
 }
 
 /// The policy that a ticket has to have been issued under, and what was chosen.
@@ -86,22 +86,26 @@ pub(super) fn uses_psk_alone(config: &ServerConfig, hello: &ClientHello<'_>) -> 
     config.common.danger_psk_ke && modes.contains(&PSK_KE) && !modes.contains(&PSK_DHE_KE)
 }
 
-/// Takes the first of the client's identities that is one of ours and fits the terms.
+/// Takes the first of the client's tickets that fits the terms; or else, in our order, a key that it has, too.
 pub(super) fn look_up(
     config: &ServerConfig,
     psks: &OfferedPsks<'_>,
     terms: &Terms,
 ) -> Option<Chosen> {
-    psks.identities.iter().enumerate().take(MAX_IDENTITIES).find_map(|(index, offered)| {
-        let external = config.common.external_psks.iter();
-        let external = external.filter_map(|psk| from_external(config, index, psk, terms));
-        if let Some((_, chosen)) = { external }.find(|(wire, _)| wire == offered.identity) {
-            return Some(chosen);
-        }
-        // A session rests on a certificate, which is not enough if a key is insisted on.
-        let tickets = config.tickets.as_ref().filter(|_| !insists(config));
-        let redeemed = tickets?.redeem(offered.identity, terms.now)?;
-        from_ticket(index, &redeemed, terms)
+    let offered = || psks.identities.iter().map(|o| o.identity).enumerate().take(MAX_IDENTITIES);
+    let external = config.common.external_psks.iter();
+    let ours: Vec<_> = external.filter_map(|psk| from_external(config, 0, psk, terms)).collect();
+    let is_ours = |identity: &[u8]| ours.iter().any(|(wire, _)| wire == identity);
+    let session = config.tickets.as_ref().and_then(|tickets| {
+        offered().filter(|(_, identity)| !is_ours(identity)).find_map(|(index, identity)| {
+            from_ticket(config, index, &tickets.redeem(identity, terms.now)?, terms)
+        })
+    });
+    session.or_else(|| {
+        ours.into_iter().find_map(|(wire, chosen)| {
+            let (index, _) = offered().find(|(_, identity)| *identity == wire)?;
+            Some(Chosen { index, ..chosen })
+        })
     })
 }
 
@@ -114,7 +118,7 @@ pub(super) fn from_answer(
 ) -> Result<Option<Chosen>, Error> {
     Ok(match answer {
         Answer::Ticket(index, ticket) => {
-            from_ticket(index, &ticket, terms).filter(|_| index < psks.identities.len())
+            from_ticket(config, index, &ticket, terms).filter(|_| index < psks.identities.len())
         }
         Answer::ExternalPsk(index, psk) => {
             let wanted = psks.identities.get(index).map(|offered| offered.identity);
@@ -127,12 +131,20 @@ pub(super) fn from_answer(
     })
 }
 
-/// A ticket's content fits if it is of the suite's hash, from under the same policy, and alive. Anything else means a full
-/// handshake, silently.
-fn from_ticket(index: usize, redeemed: &RedeemedTicket, terms: &Terms) -> Option<Chosen> {
+/// A ticket's content fits if it is of the suite's hash, from under the same policy, and alive, and rests on what is still
+/// good. Anything else means a full handshake, silently.
+fn from_ticket(
+    config: &ServerConfig,
+    index: usize,
+    redeemed: &RedeemedTicket,
+    terms: &Terms,
+) -> Option<Chosen> {
     let session = ServerSession::from_bytes(&redeemed.state)?;
     let same_hash = session.psk.expose().len() == terms.suite.hash.output_len();
-    let fits = same_hash && session.policy == terms.policy && session.is_alive(terms.now);
+    let fits = same_hash
+        && session.policy == terms.policy
+        && session.is_alive(terms.now)
+        && config.common.takes_session_of(session.client.external.as_ref());
     let key = Secret::from_slice(session.psk.expose()).filter(|_| fits)?;
     Some(Chosen {
         index,
@@ -150,7 +162,7 @@ fn from_external(
     terms: &Terms,
 ) -> Option<(Vec<u8>, Chosen)> {
     let wire = psk.for_hash(&config.common.provider, terms.suite.hash)?;
-    let source = Source::External { identity: psk.identity().to_vec() };
+    let source = Source::External { psk: psk.clone() };
     Some((wire.identity, Chosen { index, key: wire.key, kind: wire.kind, source }))
 }
 
@@ -170,18 +182,16 @@ pub(super) fn check_binder(
     ensure(constant_time_eq(expected.expose(), binder), Violation::BadBinder)
 }
 
-/// An end that insists on a pre-shared key does not go on without one.
+/// An end that insists on a pre-shared key does not go on without one, or a session that rests on one.
 pub(super) fn check_policy(config: &ServerConfig, chosen: Option<&Chosen>) -> Result<(), Error> {
-    let external = chosen.is_some_and(|chosen| matches!(chosen.source, Source::External { .. }));
-    match insists(config) && !external {
+    let external = chosen.is_some_and(|chosen| match &chosen.source {
+        Source::Session { session, .. } => session.client.external.is_some(),
+        Source::External { .. } => true,
+    });
+    match config.common.insists_on_psk() && !external {
         true => Err(NoOverlap::Psk.into()),
         false => Ok(()),
     }
-}
-
-/// Whether the handshake must rest on one of the external keys.
-fn insists(config: &ServerConfig) -> bool {
-    !config.common.external_psks.is_empty() && config.common.psk_policy == PskPolicy::Required
 }
 
 /// RFC 9846 §8.2: whether our own store has never seen the flight, and sees every use of the ticket.
