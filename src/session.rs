@@ -155,7 +155,7 @@ impl fmt::Debug for Session {
 }
 
 /// The first bytes of a serialised session; the last one is its version.
-const MAGIC: &[u8] = b"sealwire session\x03";
+const MAGIC: &[u8] = b"sealwire session\x04";
 
 pub(crate) fn unix_time(seconds: u64) -> UnixTime {
     UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds))
@@ -170,6 +170,9 @@ pub(crate) struct PeerIdentity {
     pub(crate) raw_public_key: Option<SubjectPublicKeyInfoDer<'static>>,
     /// In place of both.
     pub(crate) external: Option<ExternalIdentity>,
+    /// What came with the leaf, so that who asks again later has it: the OCSP response, and the timestamps.
+    pub(crate) ocsp: Vec<u8>,
+    pub(crate) scts: Vec<Vec<u8>>,
     /// The last second in which the verdict on it is good, in seconds since 1970: the evidence that nothing was revoked
     /// ends, too.
     pub(crate) until: u64,
@@ -194,6 +197,8 @@ impl PeerIdentity {
     pub(crate) fn write(&self, w: &mut Writer) {
         write_chain(w, &self.chain);
         w.vec24(|w| w.raw(self.raw_public_key.as_deref().unwrap_or_default()));
+        w.vec24(|w| w.raw(&self.ocsp));
+        w.vec24(|w| self.scts.iter().for_each(|sct| w.vec16(|w| w.raw(sct))));
         // The name of a key is never empty.
         w.vec16(|w| self.external.iter().for_each(|key| w.raw(&key.name)));
         self.external.iter().for_each(|key| w.raw(&key.tag));
@@ -204,17 +209,25 @@ impl PeerIdentity {
         let chain = read_chain(r)?;
         let key = Some(r.vec24()?.to_vec()).filter(|key| !key.is_empty());
         let raw_public_key = key.map(SubjectPublicKeyInfoDer::from);
+        let ocsp = r.vec24()?.to_vec();
+        let mut list = Reader::new("session timestamps", r.vec24()?);
+        let mut scts = Vec::new();
+        while !list.is_empty() {
+            scts.push(list.vec16()?.to_vec());
+        }
         let external = match r.vec16()? {
             [] => None,
             name => Some(ExternalIdentity { name: name.to_vec(), tag: *r.array()? }),
         };
-        Ok(Self { chain, raw_public_key, external, until: u64::MAX })
+        Ok(Self { chain, raw_public_key, external, ocsp, scts, until: u64::MAX })
     }
 
     fn size(&self) -> usize {
         let chain: usize = self.chain.iter().map(|certificate| certificate.len()).sum();
         let external = self.external.as_ref().map_or(0, |key| key.name.len());
-        chain + external + self.raw_public_key.as_ref().map_or(0, |key| key.len())
+        let scts: usize = self.scts.iter().map(Vec::len).sum();
+        let key = self.raw_public_key.as_ref().map_or(0, |key| key.len());
+        chain + external + key + self.ocsp.len() + scts
     }
 }
 

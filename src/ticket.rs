@@ -40,7 +40,7 @@ pub(crate) struct ServerSession {
     pub(crate) chain_expiry: u64,
 }
 
-const STATE_VERSION: u8 = 4;
+const STATE_VERSION: u8 = 5;
 
 impl ServerSession {
     pub(crate) fn to_bytes(&self) -> Result<Zeroizing<Vec<u8>>, Error> {

@@ -168,9 +168,10 @@ pub struct Summary {
     /// The raw public key that the peer authenticated with in place of certificates: a DER SubjectPublicKeyInfo
     /// (RFC 7250).
     pub peer_raw_public_key: Option<SubjectPublicKeyInfoDer<'static>>,
-    /// The OCSP response that came with the peer's leaf, as it came; empty if there was none.
+    /// The OCSP response that came with the peer's leaf, now or in the session that was resumed, as it came; empty if there
+    /// was none.
     pub peer_ocsp: Vec<u8>,
-    /// The certificate timestamps that came with the peer's leaf, as they came.
+    /// The certificate timestamps that came with the peer's leaf, now or in the session that was resumed, as they came.
     pub peer_scts: Vec<Vec<u8>>,
     /// Which versions of what is in [`Shared`](crate::Shared) handles have judged the peer, or hold now what judged it in the
     /// session that was resumed. `None` if the application judged itself, nobody had to be judged, or the connection came
@@ -225,7 +226,7 @@ impl Summary {
     /// connection is not touched: whoever is no longer trusted is to be sent away by the caller.
     ///
     /// A peer that showed nothing, and one that rests on a pre-shared key from elsewhere, is not judged here: `Ok(None)`.
-    /// The OCSP response and timestamps count that came in the handshake; a resumed session has none.
+    /// The OCSP response and timestamps count that came in the handshake, or in that of the session that was resumed.
     ///
     /// # Errors
     /// Why the peer would not be accepted now.
@@ -271,6 +272,8 @@ impl Summary {
         self.trust_version = verifier.and_then(|verifier| verifier.version_for(&peer.chain));
         self.peer_chain = peer.chain;
         self.peer_raw_public_key = peer.raw_public_key;
+        self.peer_ocsp = peer.ocsp;
+        self.peer_scts = peer.scts;
         self.peer_until = peer.until;
         self.rest_on(peer.external);
     }
@@ -287,7 +290,8 @@ impl Summary {
         let (chain, until) = (self.peer_chain.clone(), self.peer_until);
         let name = self.external_psk.clone();
         let external = name.map(|name| ExternalIdentity { name, tag: self.external_tag });
-        PeerIdentity { chain, raw_public_key, external, until }
+        let (ocsp, scts) = (self.peer_ocsp.clone(), self.peer_scts.clone());
+        PeerIdentity { chain, raw_public_key, ocsp, scts, external, until }
     }
 
     fn new(

@@ -335,8 +335,6 @@ fn write_summary(w: &mut Writer, summary: &Summary) {
     w.vec16(|w| w.raw(name.map(ServerName::to_str).unwrap_or_default().as_bytes()));
     summary.peer().write(w);
     w.u64(summary.peer_until);
-    w.vec24(|w| w.raw(&summary.peer_ocsp));
-    w.vec24(|w| summary.peer_scts.iter().for_each(|sct| w.vec16(|w| w.raw(sct))));
     w.u8(summary.resumed.into());
     w.u8(match summary.early_data {
         EarlyData::NotOffered => 0,
@@ -373,8 +371,8 @@ fn read_summary(
         peer_chain: peer.chain,
         peer_raw_public_key: peer.raw_public_key,
         peer_until: r.u64()?,
-        peer_ocsp: r.vec24()?.to_vec(),
-        peer_scts: read_list(r)?,
+        peer_ocsp: peer.ocsp,
+        peer_scts: peer.scts,
         trust_version: None,
         resumed: read_bool(r)?,
         external_tag: peer.external.as_ref().map_or([0; 32], |key| key.tag),
@@ -401,15 +399,6 @@ fn read_name(r: &mut Reader<'_>) -> Result<Option<ServerName<'static>>, Error> {
         _ => None,
     };
     name.ok_or(r.malformed()).map(Some)
-}
-
-fn read_list(r: &mut Reader<'_>) -> Result<Vec<Vec<u8>>, Error> {
-    let mut list = Reader::new("frozen connection", r.vec24()?);
-    let mut all = Vec::new();
-    while !list.is_empty() {
-        all.push(list.vec16()?.to_vec());
-    }
-    Ok(all)
 }
 
 fn read_bool(r: &mut Reader<'_>) -> Result<bool, Error> {

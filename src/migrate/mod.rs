@@ -222,7 +222,7 @@ impl Connection {
 }
 
 /// The first bytes of a blob; the last one is its version.
-const MAGIC: &[u8] = b"sealwire connection\x03";
+const MAGIC: &[u8] = b"sealwire connection\x04";
 /// What blobs are sealed with: the first that the provider has. Only their AEAD and hash matter here.
 const SEALING_SUITES: [CipherSuiteId; 2] =
     [CipherSuiteId::TLS_AES_256_GCM_SHA384, CipherSuiteId::TLS_CHACHA20_POLY1305_SHA256];

@@ -69,7 +69,7 @@ fn every_changed_byte_and_every_cut_is_refused() {
         // The next version, which is in the header.
         let mut next = blob.clone();
         let version = b"sealwire connection".len();
-        assert_eq!(next[version], 3);
+        assert_eq!(next[version], 4);
         next[version] += 1;
         assert!(matches!(misuse(world.thaw(role, &world.key, &next)), Misuse::Migration));
         // And after all that it is still good.

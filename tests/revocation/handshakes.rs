@@ -161,7 +161,16 @@ fn pitfall_31_a_session_ends_with_the_evidence() {
             pair.now = later(seconds);
             let mut pair = pair.connect();
             pair.chat();
-            pair.side(role.peer()).conn.summary().unwrap().resumed
+            let summary = pair.side(role.peer()).conn.summary().unwrap().clone();
+            // Who asks again has what was believed, whether a session was resumed or not, and for as long.
+            assert_eq!((summary.peer_ocsp.is_empty(), summary.peer_scts.len()), (false, 2));
+            let recheck = |at| summary.recheck(&seeded(5), &world.verifier(changed), later(at));
+            recheck(seconds).unwrap();
+            if seconds < END {
+                let error = recheck(END + 1).unwrap_err();
+                assert_eq!(error.reason.code(), "staple-expired");
+            }
+            summary.resumed
         };
         let end = "20260921220000Z";
         assert!(!connect(0, false, end));

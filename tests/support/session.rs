@@ -19,11 +19,15 @@ pub struct Parts {
     pub chain: Vec<u8>,
     /// The server's, in place of a chain.
     pub raw_public_key: Vec<u8>,
+    /// What came with the leaf: an OCSP response.
+    pub ocsp: Vec<u8>,
+    /// Timestamps, each with its length, but without that of the whole.
+    pub scts: Vec<u8>,
     /// The external key that it rests on: the length of its name, and if that is not 0, name and tag.
     pub external: Vec<u8>,
 }
 
-const MAGIC: &[u8] = b"sealwire session\x03";
+const MAGIC: &[u8] = b"sealwire session\x04";
 
 impl Parts {
     /// A session without a chain, under `key`.
@@ -41,6 +45,8 @@ impl Parts {
             chain_expiry: u64::MAX,
             chain: Vec::new(),
             raw_public_key: Vec::new(),
+            ocsp: Vec::new(),
+            scts: Vec::new(),
             external: vec![0; 2],
         }
     }
@@ -84,6 +90,14 @@ impl Parts {
                 let n = len(take(3));
                 take(n)
             },
+            ocsp: {
+                let n = len(take(3));
+                take(n)
+            },
+            scts: {
+                let n = len(take(3));
+                take(n)
+            },
             external: Vec::new(),
         };
         Self { external: rest.to_vec(), ..this }
@@ -108,6 +122,8 @@ impl Parts {
             &self.chain_expiry.to_be_bytes(),
             &vec(3, &self.chain),
             &vec(3, &self.raw_public_key),
+            &vec(3, &self.ocsp),
+            &vec(3, &self.scts),
             &self.external,
         ]
         .concat();
