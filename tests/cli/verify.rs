@@ -1,6 +1,7 @@
 //! `sealwire verify`.
 
 use std::fs;
+use std::io::Read;
 use std::process::Output;
 
 use rcgen::{
@@ -9,7 +10,7 @@ use rcgen::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Files, code, json as parse, run, stderr};
+use crate::support::{Files, code, json as parse, run, stderr, tool};
 
 /// 2026-01-01
 const NOW: &str = "2026-01-01T00:00:00Z";
@@ -218,6 +219,18 @@ fn colour_is_for_terminals_and_for_those_who_ask() {
     assert!(!escape(&["--time", NOW]));
     assert!(escape(&["--time", NOW, "--color", "always"]));
     assert!(!escape(&["--time", NOW, "--color", "never"]));
+}
+
+/// Whoever reads no further, as `head` does, hears no complaint, and the verdict is what it is.
+#[test]
+fn nobody_has_to_read_to_the_end() {
+    let files = files();
+    let (ca, chain) = (files.text("root.pem"), files.text("leaf.pem"));
+    let mut child = tool(&["verify", "--ca", &ca, "--time", NOW, &chain]).spawn().unwrap();
+    drop(child.stdout.take());
+    let mut error = Vec::new();
+    child.stderr.take().unwrap().read_to_end(&mut error).unwrap();
+    assert_eq!((child.wait().unwrap().code(), error.len()), (Some(4), 0));
 }
 
 /// What people name in place of a chain, and how they spell what they want.

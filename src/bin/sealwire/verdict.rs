@@ -67,7 +67,7 @@ pub(crate) fn tree(report: &CertificateReport, stream: &impl IsTerminal) -> Stri
 
 /// Lines as long as a terminal is wide, and colours, if `stream` has such things.
 fn dress(text: &str, stream: &impl IsTerminal) -> String {
-    let width = stream.is_terminal().then(|| usize::from(Term::stderr().size().1));
+    let width = stream.is_terminal().then(terminal_width);
     let lines = text.lines().map(|line| match width {
         Some(width) => wrap(line, width),
         None => vec![line.to_owned()],
@@ -84,6 +84,12 @@ fn dress(text: &str, stream: &impl IsTerminal) -> String {
         }
     }
     out
+}
+
+/// How many characters a line of the terminal has. One of the two streams may be a file.
+fn terminal_width() -> usize {
+    let size = Term::stdout().size_checked().or_else(|| Term::stderr().size_checked());
+    size.map_or(80, |(_, columns)| usize::from(columns))
 }
 
 /// A line in pieces that are at most `width` characters wide, if its words are. Each goes on below where it began.

@@ -1,6 +1,6 @@
 //! `sealwire verify`: judges a certificate chain from a file, and tells how the verdict came about.
 
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -94,7 +94,11 @@ pub(crate) fn run(options: &Options) -> Result<(), Status> {
                     print_line(told.trim_end())
                 }
             };
-            let told = told.map_err(|e| Failure::io("cannot write to standard output", &e));
+            // Whoever reads no further, as `head` does, has read enough.
+            let told = told.or_else(|error| match error.kind() {
+                ErrorKind::BrokenPipe => Ok(()),
+                _ => Err(Failure::io("cannot write to standard output", &error)),
+            });
             told.map_err(|failure| fail(&failure))?;
             if report.is_accepted() { Ok(()) } else { Err(Status::NotVerified) }
         }
