@@ -71,7 +71,8 @@ impl Revocation {
         self
     }
 
-    /// Takes CRLs and OCSP responses for this much longer than they say (default not at all): [`Duration::MAX`] for ever.
+    /// Takes CRLs and OCSP responses for this much longer than they say (default not at all), in whole seconds:
+    /// [`Duration::MAX`] is for ever.
     #[must_use]
     pub fn with_grace(mut self, grace: Duration) -> Self {
         self.grace = i64::try_from(grace.as_secs()).unwrap_or(i64::MAX);

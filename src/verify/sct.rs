@@ -33,7 +33,8 @@ pub struct CtLog {
 
 impl CtLog {
     /// A log with this key, a DER SubjectPublicKeyInfo (ECDSA P-256 or RSA, RFC 6962 §2.1.4), from which its number
-    /// follows. `operator` is who runs it: policies count operators.
+    /// follows. `name` is what it is called in [`VerifiedPath::logs`](crate::VerifiedPath::logs), `operator` is who runs it:
+    /// policies count operators.
     ///
     /// # Errors
     /// [`Misuse::Config`] if this is no key that can sign.
@@ -88,7 +89,7 @@ impl Transparency {
         Self { logs: Arc::new(logs), timestamps: 2, operators: 2, required: true }
     }
 
-    /// Demands timestamps of this many logs, of this many different operators.
+    /// Demands timestamps of this many logs, of this many different operators (default 2 of 2). 0 and 0 demand none.
     #[must_use]
     pub fn with_minimum(mut self, timestamps: usize, operators: usize) -> Self {
         (self.timestamps, self.operators) = (timestamps, operators);
