@@ -117,8 +117,7 @@ impl Crls {
             }
             // RFC 5280 §6.3.3 (f)
             if !link.may_sign_crls() {
-                let what = "its issuer has a CRL, but a keyUsage without cRLSign";
-                found.trouble(2, || link.unknown(what));
+                found.trouble(2, || link.unknown(MAY_NOT_SIGN_CRLS));
                 continue;
             }
             // RFC 5280 §6.3.3 (g)
@@ -459,3 +458,6 @@ mod oids {
     pub(super) const CERTIFICATE_ISSUER: &[u8] = &[0x55, 0x1d, 29];
     pub(super) const AUTHORITY_KEY_ID: &[u8] = &[0x55, 0x1d, 35];
 }
+
+/// RFC 5280 §4.2.1.3: why a CRL is not believed whose issuer has no right to it.
+pub(super) const MAY_NOT_SIGN_CRLS: &str = "its issuer has a CRL, but a keyUsage without cRLSign";

@@ -275,9 +275,9 @@ impl Doctor<'_, '_> {
             return Some(Hint::new(
                 "self-signed",
                 format!(
-                    "The {peer} made this certificate itself, so nobody vouches for it. If it is yours, trust this very \
-                     certificate here, once its SHA-256 is {fingerprint} at the {peer} too. Otherwise the {peer} needs \
-                     a certificate from a CA."
+                    "The {peer} made this certificate itself, so nobody vouches for it. If it is yours, look up its SHA-256 at the \
+                     {peer}: if it is {fingerprint} there, too, trust this very certificate here. Otherwise the {peer} \
+                     needs a certificate from a CA."
                 ),
             ));
         }

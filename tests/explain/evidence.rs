@@ -34,7 +34,24 @@ fn revocation() {
     reads(&shown(&[old, of_root.clone()]), "get-crl", "get-crl-again");
 
     let early = List { this_update: "20260922000000Z", ..list() }.sign(&world.ica);
-    reads(&shown(&[early, of_root]), "check-clock", "crl-not-yet-valid");
+    reads(&shown(&[early, of_root.clone()]), "check-clock", "crl-not-yet-valid");
+
+    // The certificate says where its CRL is.
+    let name = tlv(0xa0, &tlv(0xa0, &tlv(URI, b"http://ca.example/issuing.crl")));
+    let point = extension(&[6, 3, 0x55, 0x1d, 31], false, &tlv(0x30, &tlv(0x30, &name)));
+    let own = [world.leaf_draft().with(point).sign(&world.ica), world.ica()];
+    let error = world.shown_to(&hard_fail(&world, std::slice::from_ref(&of_root)), &own, NAME);
+    reads(&error, "get-crl", "get-crl-published");
+    let old = List { next_update: Some("20260919000000Z"), ..list() };
+    let old = List { this_update: "20260912000000Z", ..old }.sign(&world.ica);
+    let error = world.shown_to(&hard_fail(&world, &[old, of_root.clone()]), &own, NAME);
+    reads(&error, "get-crl", "get-crl-again-published");
+
+    // A CA made by hand, with keyCertSign alone.
+    let ica = world.ica_draft().with(usage(KEY_CERT_SIGN)).sign(&world.root);
+    let verifier = hard_fail(&world, &[list().sign(&world.ica), of_root]);
+    let error = world.shown_to(&verifier, &[world.leaf(), ica], NAME);
+    reads(&error, "make-it-sign-crls", "make-it-sign-crls");
 }
 
 #[test]
