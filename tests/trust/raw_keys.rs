@@ -204,6 +204,21 @@ fn a_client_without_a_key_says_so() {
     }
 }
 
+/// RFC 7250 §4.2: a server that would like to see a key does not fail a client that offers no types, unless it must see one.
+#[test]
+fn a_client_that_says_nothing_of_its_types() {
+    let server = |seed, auth: fn(Verifier) -> ClientAuth| {
+        let (client, server) = configs(seed);
+        (client, server.with_client_auth(auth(only(pki().client(Kind::P256)))))
+    };
+    let (client, optional) = server(80, ClientAuth::Optional);
+    assert_eq!(offered(&client)[0], None);
+    let pair = Calls::PLAIN.pair(client, optional).connect();
+    assert_eq!(pair.server.conn.summary().unwrap().peer_certificate_type(), None);
+    let (client, required) = server(82, ClientAuth::Required);
+    Calls::PLAIN.pair(client, required).refuse(Role::Server, Alert::unsupported_certificate);
+}
+
 #[test]
 fn pitfall_45_a_raw_key_that_nobody_vouches_for_is_refused() {
     let other = pki().server(Kind::P384);

@@ -109,10 +109,13 @@ pub(super) fn choose_client_type(
     if !now && !hello.post_handshake_auth {
         return Ok(None);
     }
+    let required = matches!(client_auth, ClientAuth::Required(_));
+    let said = hello.client_certificate_types.is_some();
     let offered = hello.client_certificate_types.clone().unwrap_or(vec![CertificateType::X509]);
     match verifier.certificate_types().iter().find(|ours| offered.contains(ours)) {
         Some(common) => Ok(Some(*common)),
-        None if now => Err(NoOverlap::CertificateType(offered).into()),
+        None if now && (required || said) => Err(NoOverlap::CertificateType(offered).into()),
+        // Who says nothing of its types may have nothing to show, and need not.
         None => Ok(None),
     }
 }
