@@ -25,10 +25,21 @@ fn every_seed_keeps_the_rules() {
     }
     println!("{total:#?}");
     // It does something, of everything.
-    let Outcome { rounds, connected, resumed, early, faults, noticed, moved, split, bytes, .. } =
-        total;
+    let Outcome {
+        rounds,
+        connected,
+        resumed,
+        raw,
+        early,
+        faults,
+        noticed,
+        moved,
+        split,
+        bytes,
+        ..
+    } = total;
     assert!(connected * 3 > rounds, "{connected} of {rounds} connected");
-    let some = [resumed, early, moved, split, bytes];
+    let some = [resumed, raw, early, moved, split, bytes];
     assert!(some.iter().all(|count| *count > 5), "{some:?}");
     assert!(faults > 50 && noticed * 2 > faults, "{noticed} of {faults} faults were noticed");
 }

@@ -164,6 +164,8 @@ fn count(round: &Round<'_>, outcome: &mut Outcome) {
     outcome.connected += usize::from(both.iter().all(|summary| summary.is_some()));
     let resumed = server.summary.as_ref().is_some_and(|summary| summary.resumed);
     outcome.resumed += usize::from(resumed);
+    let raw = both.iter().any(|s| s.as_ref().is_some_and(|s| s.peer_raw_public_key.is_some()));
+    outcome.raw += usize::from(raw);
     let early = server.summary.as_ref().map(|summary| summary.early_data);
     outcome.early += usize::from(early == Some(EarlyData::Accepted));
     let hurt = round.wires.iter().any(|wire| wire.scar.is_some())

@@ -60,6 +60,8 @@ pub struct Outcome {
     pub connected: usize,
     /// an earlier session was resumed;
     pub resumed: usize,
+    /// an end had shown its key alone, and no certificate;
+    pub raw: usize,
     /// early data was accepted;
     pub early: usize,
     /// the network broke something;
@@ -80,6 +82,7 @@ impl Outcome {
         self.rounds += other.rounds;
         self.connected += other.connected;
         self.resumed += other.resumed;
+        self.raw += other.raw;
         self.early += other.early;
         self.faults += other.faults;
         self.noticed += other.noticed;

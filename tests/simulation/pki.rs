@@ -8,8 +8,10 @@ use rcgen::{
 use sealwire::codepoints::NamedGroup;
 use sealwire::crypto::Provider;
 use sealwire::crypto::deterministic::{ScriptedRng, SeededRng, provider};
-use sealwire::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use sealwire::{Credential, TrustAnchors};
+use sealwire::pki_types::{
+    CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer,
+};
+use sealwire::{Credential, SignatureRequest, TrustAnchors};
 
 /// A chain of one certificate, and its key.
 pub struct Identity {
@@ -19,12 +21,28 @@ pub struct Identity {
 
 impl Identity {
     pub fn credential(&self, provider: &Provider) -> Arc<Credential> {
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(self.key.clone()));
-        Arc::new(Credential::new(provider, self.chain.clone(), &key).unwrap())
+        Arc::new(Credential::new(provider, self.chain.clone(), &self.key()).unwrap())
     }
 
-    pub fn chain(&self) -> &[CertificateDer<'static>] {
-        &self.chain
+    /// Its key alone, without a certificate (RFC 7250).
+    pub fn raw(&self, provider: &Provider) -> Arc<Credential> {
+        Arc::new(Credential::raw_public_key(provider, &self.key()).unwrap())
+    }
+
+    /// What to trust if it shows its key alone.
+    pub fn spki(&self) -> SubjectPublicKeyInfoDer<'static> {
+        let key = (provider(Arc::new(SeededRng::new(0))).load_key)(&self.key()).unwrap();
+        key.spki().to_vec().into()
+    }
+
+    /// A signature that is made elsewhere.
+    pub fn sign(&self, provider: &Provider, request: &SignatureRequest) -> Vec<u8> {
+        let key = (provider.load_key)(&self.key()).unwrap();
+        key.sign(request.scheme, &request.message, &*provider.rng).unwrap()
+    }
+
+    fn key(&self) -> PrivateKeyDer<'static> {
+        PrivatePkcs8KeyDer::from(self.key.clone()).into()
     }
 }
 

@@ -5,17 +5,18 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use sealwire::codepoints::{CipherSuiteId, NamedGroup};
+use sealwire::compress::{CertificateCompression, Zlib};
 use sealwire::crypto::deterministic::{SeededRng, provider};
 use sealwire::crypto::{Aead, AeadKey, CipherSuite, Provider};
 use sealwire::pki_types::{ServerName, UnixTime};
 use sealwire::{
-    Ask, ClientAuth, ClientConfig, CookieKey, CryptoError, ExternalPsk, Limits, MemoryReplay,
-    MemorySessions, MemoryTickets, MigrationKey, Padding, PskPolicy, ServerConfig, TicketKeys,
-    Tickets, Verifier,
+    Answer, Ask, Choice, ClientAuth, ClientConfig, CookieKey, Credential, CryptoError, ExternalPsk,
+    Limits, MemoryReplay, MemorySessions, MemoryTickets, MigrationKey, Padding, PskPolicy,
+    Question, ServerConfig, TicketKeys, Tickets, Verifier,
 };
 
 use super::Sabotage;
-use super::pki::PKI;
+use super::pki::{Identity, PKI};
 use super::random::Rand;
 
 /// Everything that connections of one seed share.
@@ -30,6 +31,12 @@ pub struct World {
     pub post_auth: bool,
     /// Whether a client that shows a certificate later shows one that the server does not trust.
     pub stranger: bool,
+    /// Who shows a raw public key: the client, the server.
+    pub raw: [bool; 2],
+    /// Who the client is, if anybody, and who the server is.
+    pub identities: [Option<&'static Identity>; 2],
+    /// The server's.
+    pub tickets: Option<Arc<dyn Tickets>>,
     /// Whether a handshake without faults succeeds, where that can be told beforehand.
     pub succeeds: Option<bool>,
     pub sabotage: Sabotage,
@@ -116,6 +123,15 @@ fn ask(rand: &mut Rand) -> Ask {
     }
 }
 
+/// What `identity` shows of itself.
+fn show(identity: &Identity, provider: &Provider, raw: bool) -> Arc<Credential> {
+    if raw { identity.raw(provider) } else { identity.credential(provider) }
+}
+
+fn compression(on: bool) -> Vec<Arc<dyn CertificateCompression>> {
+    if on { vec![Arc::new(Zlib)] } else { Vec::new() }
+}
+
 impl World {
     pub fn new(seed: u64, rand: &mut Rand, sabotage: Sabotage) -> Self {
         let sloppy = sabotage == Sabotage::AcceptAnyTag;
@@ -133,10 +149,18 @@ impl World {
         let alpn = [alpn(rand), alpn(rand)];
         let max_fragment = [max_fragment(rand), max_fragment(rand)];
         let trusted = !one_in(rand, 24);
+        let raw = [one_in(rand, 10), one_in(rand, 10)];
+        let compressed = [one_in(rand, 4), one_in(rand, 4)];
         let server_kind = rand.below(2);
 
         // The client.
-        let verifier = Verifier::new(PKI.anchors(!trusted));
+        let verifier = match raw[1] {
+            false => Verifier::new(PKI.anchors(!trusted)),
+            true => {
+                let known = if trusted { &PKI.servers[server_kind] } else { &PKI.stranger };
+                Verifier::raw_public_keys([known.spki()]).unwrap()
+            }
+        };
         let client = ClientConfig::new(providers[0].clone(), verifier).unwrap();
         let client = client.with_suites(&suites[0]).unwrap();
         let client = client.with_groups(&groups[0]).unwrap();
@@ -155,8 +179,9 @@ impl World {
             n => Some(&PKI.clients[n % 2]),
         };
         if let Some(identity) = identity {
-            client = client.with_credentials(vec![identity.credential(&providers[0])]);
+            client = client.with_credentials(vec![show(identity, &providers[0], raw[0])]);
         }
+        client = client.with_certificate_compression(compression(compressed[0])).unwrap();
         let post_auth = one_in(rand, 8);
         client = client.with_post_handshake_auth(post_auth);
         let resumes = !one_in(rand, 6);
@@ -166,7 +191,7 @@ impl World {
         }
 
         // The server.
-        let credential = PKI.servers[server_kind].credential(&providers[1]);
+        let credential = show(&PKI.servers[server_kind], &providers[1], raw[1]);
         let server = ServerConfig::new(providers[1].clone(), vec![credential]).unwrap();
         let server = server.with_suites(&suites[1]).unwrap();
         let server = server.with_groups(&groups[1]).unwrap();
@@ -179,7 +204,11 @@ impl World {
         if one_in(rand, 6) {
             server = server.with_key_update_after(2 + rand.next() % 20);
         }
-        let clients = || Verifier::new(PKI.anchors(false));
+        server = server.with_certificate_compression(compression(compressed[1])).unwrap();
+        let clients = || match raw[0] {
+            false => Verifier::new(PKI.anchors(false)),
+            true => Verifier::raw_public_keys(PKI.clients.each_ref().map(Identity::spki)).unwrap(),
+        };
         let (auth, demand) = match rand.below(6) {
             0 => (ClientAuth::Required(clients()), 2),
             1 => (ClientAuth::Optional(clients()), 1),
@@ -223,7 +252,7 @@ impl World {
         let migration = [1, 1].map(|byte| MigrationKey::new(&providers[1], &[byte; 32]).unwrap());
         let text = format!(
             "suites {suites:?} groups {groups:?} alpn {alpn:?} trusted {trusted} demand {demand} \
-             psk {psk} fragments {max_fragment:?} succeeds {succeeds}"
+             psk {psk} raw {raw:?} compressed {compressed:?} fragments {max_fragment:?} succeeds {succeeds}"
         );
         let mut this = Self {
             seed,
@@ -233,6 +262,9 @@ impl World {
             migration,
             post_auth,
             stranger: post_auth && identity.is_some() && !known,
+            raw,
+            identities: [identity, Some(&PKI.servers[server_kind])],
+            tickets: None,
             succeeds: (!psk).then_some(succeeds),
             sabotage,
             now,
@@ -251,6 +283,7 @@ impl World {
             1 => Some(Arc::new(MemoryTickets::new(&provider, 8, 1 << 20))),
             _ => Some(Arc::new(TicketKeys::new(&provider, self.now).unwrap())),
         };
+        self.tickets.clone_from(&tickets);
         if let Some(tickets) = tickets {
             let (count, lifetime) = (rand.below(4), 100 + rand.below(100_000));
             let (count, lifetime) =
@@ -265,6 +298,47 @@ impl World {
             server = server.with_early_data(Arc::new(MemoryReplay::new(100, started)), most);
         }
         self.server = Arc::new(server);
+    }
+
+    /// What the application of this end says to a question, if not that the configuration knows: the same, said by itself.
+    pub fn answer(&self, end: usize, question: &Question, rand: &mut Rand) -> Answer {
+        let provider = [self.client.provider(), self.server.provider()][end];
+        let shown = |identity| show(identity, provider, self.raw[end]);
+        match (question, rand.below(3)) {
+            (_, 0) => Answer::UseConfig,
+            (Question::ClientHello(_), 1) => {
+                Answer::Choose(Choice::default().with_config(Arc::clone(&self.server)))
+            }
+            (Question::ClientHello(_), _) => {
+                let own = shown(self.identities[end].unwrap());
+                Answer::Choose(Choice::default().with_credential(own))
+            }
+            (Question::Credential(_), _) => Answer::Credential(self.identities[end].map(shown)),
+            (Question::Signature(request), _) => {
+                Answer::Signature(self.identities[end].unwrap().sign(provider, request))
+            }
+            // Only where the configuration would, too.
+            (Question::Verdict(_), _) if self.succeeds == Some(true) && !self.stranger => {
+                Answer::Accept
+            }
+            (Question::Psk(_), 1) if self.succeeds.is_some() => Answer::NoPsk,
+            (Question::Psk(identities), _) if self.succeeds.is_some() => self.redeem(identities),
+            (Question::EarlyData(_), 1) => Answer::Decline,
+            _ => Answer::UseConfig,
+        }
+    }
+
+    /// The first identity that is a ticket of ours.
+    fn redeem(&self, identities: &[Vec<u8>]) -> Answer {
+        let Some(tickets) = &self.tickets else { return Answer::NoPsk };
+        let mut redeemed = identities
+            .iter()
+            .enumerate()
+            .filter_map(|(i, t)| Some((i, tickets.redeem(t, self.now)?)));
+        match redeemed.next() {
+            Some((index, ticket)) => Answer::Ticket(index, Arc::new(ticket)),
+            None => Answer::NoPsk,
+        }
     }
 
     /// Time passes, and the server may be started again.

@@ -1,7 +1,7 @@
 //! One connection: what happens, in which order. The seed picks.
 
+use sealwire::Answer;
 use sealwire::codepoints::Alert;
-use sealwire::{Answer, Question};
 
 use super::Outcome;
 use super::check;
@@ -192,8 +192,7 @@ impl Round<'_> {
                 self.refused = true;
                 Answer::Refuse(Alert::access_denied)
             }
-            Question::EarlyData(_) if rand.below(2) == 0 => Answer::Decline,
-            _ => Answer::UseConfig,
+            question => self.world.answer(end, question, rand),
         };
         trace.note(|| format!("{} answers {answer:?}", this.name()));
         this.answer(self.world.now, &answer);
