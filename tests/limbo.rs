@@ -180,6 +180,42 @@ fn real_chains_lead_to_debians_roots() {
     assert_eq!(chains, 14);
 }
 
+/// Rules are for the certificates of the path, and not for what else a peer sends: no key identifiers, critical extensions
+/// that nobody knows, a serial number of zero, and names like those on the path change no verdict.
+#[test]
+fn what_is_beside_the_path_decides_nothing() {
+    let cases = suite("limbo");
+    let mut stray: Vec<Value> = Vec::new();
+    for id in [
+        "rfc5280::unknown-critical-extension-intermediate",
+        "rfc5280::aki::intermediate-missing-aki",
+        "rfc5280::ski::intermediate-missing-ski",
+        "rfc5280::serial::zero",
+        "rfc5280::unknown-critical-extension-root",
+    ] {
+        let case = cases.iter().find(|case| case["id"] == id).unwrap();
+        stray.push(case["peer_certificate"].clone());
+        stray.extend(case["untrusted_intermediates"].as_array().unwrap().clone());
+        stray.extend(case["trusted_certs"].as_array().unwrap().clone());
+    }
+    let provider = ring::provider();
+    for profile in [Profile::Default, Profile::Strict] {
+        let run = |case: &Value| case::run(case, &provider, profile, NOW);
+        let good = cases.iter().filter(|case| run(case) == Outcome::Success);
+        let mut accepted = 0;
+        for case in good {
+            let own = case["untrusted_intermediates"].as_array().unwrap();
+            for all in [[&stray[..], own].concat(), [own, &stray[..]].concat()] {
+                let mut case = case.clone();
+                case["untrusted_intermediates"] = all.into();
+                assert_eq!(run(&case), Outcome::Success, "{} {profile:?}", case["id"]);
+            }
+            accepted += 1;
+        }
+        assert!(accepted > 50, "{accepted}");
+    }
+}
+
 /// Runs a suite, and holds the lists of exceptions to what is true. Returns how many cases came out as the suite says.
 fn compare(file: &str, profile: Profile, exceptions: &[&[(&str, &[&str])]]) -> usize {
     let exceptions = exceptions.iter().flat_map(|list| list.iter());
