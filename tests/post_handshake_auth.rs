@@ -154,15 +154,44 @@ fn who_has_not_offered_is_not_asked() {
 #[test]
 fn a_client_that_has_not_offered_refuses() {
     let (client, server) = asking(305);
-    // The halves of a connection cannot answer, and take a request for what it is to a client that never offered.
+    // The server believes that it was offered: the extension is there, and the client knows nothing of it.
+    let hook = MessageHook(Arc::new(|kind, message| {
+        if kind != HandshakeType::client_hello {
+            return;
+        }
+        let number = |at: usize| usize::from(message[at]) << 8 | usize::from(message[at + 1]);
+        let suites = 39 + usize::from(message[38]);
+        let methods = suites + 2 + number(suites);
+        let block = methods + 1 + usize::from(message[methods]);
+        let len = u16::try_from(number(block) + 4).unwrap();
+        message[block..block + 2].copy_from_slice(&len.to_be_bytes());
+        message.extend([0, 49, 0, 0]);
+        let len = u16::try_from(message.len() - 4).unwrap();
+        message[2..4].copy_from_slice(&len.to_be_bytes());
+    }));
+    let client = client.with_post_handshake_auth(false).with_message_hook(hook);
     let mut pair = Calls::PLAIN.pair(client, server).connect();
     ask(&mut pair);
-    let wire = pair.server.wire[pair.server.taken..].to_vec();
-    let (_, mut receiver) = pair.client.conn.split().unwrap();
-    let mut wire = wire;
-    let error = receiver.read(now(), &mut wire).map(drop).unwrap_err();
+    pair.pump();
+    let error = pair.client.error.as_ref().unwrap();
     assert!(matches!(error, Error::UnexpectedMessage { got: "CertificateRequest", .. }));
     assert_eq!(error.alert(), Some(Alert::unexpected_message));
+}
+
+/// The halves of a connection could not answer, or hear the answer: it stays whole.
+#[test]
+fn a_connection_with_a_promise_is_not_split() {
+    let (client, server) = asking(305);
+    let pair = Calls::PLAIN.pair(client.clone(), server.clone()).connect();
+    assert!(matches!(pair.client.conn.split(), Err(Error::Misuse(Misuse::NotMovable))));
+    pair.server.conn.split().unwrap();
+    let mut pair = Calls::PLAIN.pair(client.clone(), server.clone()).connect();
+    ask(&mut pair);
+    assert!(matches!(pair.server.conn.split(), Err(Error::Misuse(Misuse::Busy))));
+    let mut pair = Calls::PLAIN.pair(client, server).connect();
+    ask(&mut pair);
+    pair.pump();
+    pair.server.conn.split().unwrap();
 }
 
 #[test]

@@ -178,8 +178,8 @@ impl ClientConfig {
         self
     }
 
-    /// Whether the server may ask who we are after the handshake (default no, RFC 9846 §4.3.6). The halves of a split
-    /// connection cannot answer, and treat such a request as unexpected.
+    /// Whether the server may ask who we are after the handshake (default no, RFC 9846 §4.3.6). The connection then has to stay
+    /// whole, to be able to answer: it cannot be split or moved ([`Misuse::NotMovable`]).
     #[must_use]
     pub fn with_post_handshake_auth(mut self, offer: bool) -> Self {
         self.post_handshake_auth = offer;

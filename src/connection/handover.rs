@@ -13,10 +13,13 @@ impl Connection {
     /// Takes the connection apart into a half that sends and one that receives, for two threads. They share nothing.
     ///
     /// # Errors
-    /// [`Misuse::NotConnected`], or the error that ended the connection before.
+    /// [`Misuse::NotConnected`], or the error that ended the connection before. [`Misuse::NotMovable`] on a client that has
+    /// offered to be asked who it is, since neither half could answer; [`Misuse::Busy`] on a server that has asked and has no
+    /// answer yet.
     pub fn split(self) -> Result<(Sender, Receiver), Error> {
         self.check_connected()?;
         let established = self.established.ok_or(Misuse::NotConnected)?;
+        established.post_auth.as_ref().map_or(Ok(()), PostAuth::check_movable)?;
         Ok((Sender::new(self.writer), Receiver::new(self.inbound, established)))
     }
 

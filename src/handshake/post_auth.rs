@@ -53,7 +53,7 @@ impl PostAuth {
         matches!(self, Self::Server(asking) if asking.is_under_way())
     }
 
-    /// Whether the connection can go on without it: a client has promised to answer, a server need not ask.
+    /// Whether the connection can go on without it, in halves or elsewhere: a client has promised to answer, a server need not ask.
     pub(crate) fn check_movable(&self) -> Result<(), Misuse> {
         match self {
             Self::Client(_) => Err(Misuse::NotMovable),

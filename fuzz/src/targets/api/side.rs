@@ -1,7 +1,7 @@
 //! One side: a connection, or its halves, with what it has sent and got. Every call is checked here.
 
 use sealwire::{
-    Answer, Connection, Error, Event, FixedOutput, Output, Read, Receiver, Sender, Summary,
+    Answer, Connection, Error, Event, FixedOutput, Misuse, Output, Read, Receiver, Sender, Summary,
 };
 
 use super::now;
@@ -299,8 +299,14 @@ impl Side {
             return;
         }
         let Ends::Whole(connection) = std::mem::replace(&mut self.ends, Ends::Gone) else { return };
-        let (sender, receiver) = connection.split().expect("a connection that is up can be split");
-        self.ends = Ends::Halves(Box::new(sender), Box::new(receiver));
+        match connection.split() {
+            Ok((sender, receiver)) => {
+                self.ends = Ends::Halves(Box::new(sender), Box::new(receiver));
+            }
+            // It has promised to say who the client is, or has asked.
+            Err(Error::Misuse(Misuse::NotMovable | Misuse::Busy)) => {}
+            Err(error) => panic!("a connection that is up can be split: {error:?}"),
+        }
     }
 
     /// Everything that changes nothing.
