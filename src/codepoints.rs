@@ -239,6 +239,7 @@ open_enum! {
         transparency_info = 52,
         quic_transport_parameters = 57,
         ticket_request = 58,
+        tls_flags = 62,
         ech_outer_extensions = 0xfd00,
         encrypted_client_hello = 0xfe0d,
         renegotiation_info = 0xff01,

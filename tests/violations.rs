@@ -136,6 +136,7 @@ cases! { violation:
 
     TooMuchEarlyData => psks::too_much_early_data;
 
+    PaddedFlags => hellos::padded_flags;
     BadKeyUpdate => records::bad_key_update;
 }
 

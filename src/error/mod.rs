@@ -214,6 +214,8 @@ violations! {
     TooMuchEarlyData => unexpected_message, "more early data than the ticket allows";
 
     // After the handshake
+    /// draft-ietf-tls-tlsflags §2
+    PaddedFlags => illegal_parameter, "tls_flags ends with a byte that has no flag in it";
     /// RFC 9846 §4.7.3
     BadKeyUpdate => illegal_parameter, "KeyUpdate asks for something unknown";
 }
@@ -326,8 +328,10 @@ pub enum Misuse {
     /// A migration key is weak, or has thawed as many connections as it can keep apart.
     #[error("a migration key is not all zeros, and thaws at most 65536 connections")]
     MigrationKey,
-    /// A client that has offered post-handshake authentication must be able to answer, and cannot do so elsewhere.
-    #[error("a client with post-handshake authentication cannot be moved to another process")]
+    /// A client that has offered post-handshake authentication must be able to answer, and cannot do so elsewhere, or in halves.
+    #[error(
+        "a client with post-handshake authentication cannot be split, or moved to another process"
+    )]
     NotMovable,
     /// Early data cannot be sent now: it was not offered, is over, or is refused.
     #[error("early data cannot be sent: none is offered, or the answer has come")]

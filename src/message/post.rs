@@ -31,10 +31,14 @@ impl<'a> NewSessionTicket<'a> {
         let extensions = Extensions::read("NewSessionTicket.extensions", Place::NST, block)?;
         let mut max_early_data = 0;
         for (kind, body) in extensions.iter() {
-            if kind == ExtensionType::early_data {
-                let mut r = Reader::new("early_data", body);
-                max_early_data = r.u32()?;
-                r.finish()?;
+            match kind {
+                ExtensionType::early_data => {
+                    let mut r = Reader::new("early_data", body);
+                    max_early_data = r.u32()?;
+                    r.finish()?;
+                }
+                ExtensionType::tls_flags => check_flags(body)?,
+                _ => {} // RFC 9846 §4.7.1: clients ignore what they do not recognise.
             }
         }
         Ok(Self { lifetime, age_add, nonce, ticket, max_early_data, grease: None })
@@ -56,6 +60,18 @@ impl<'a> NewSessionTicket<'a> {
                 }
             });
         })
+    }
+}
+
+/// draft-ietf-tls-tlsflags §2: at least one byte, and no more than it takes. None of the flags says anything to us.
+fn check_flags(body: &[u8]) -> Result<(), Error> {
+    let mut r = Reader::new("tls_flags", body);
+    let flags = r.vec8()?;
+    let last = *flags.last().ok_or(r.malformed())?;
+    r.finish()?;
+    match last {
+        0 => Err(Violation::PaddedFlags.into()),
+        _ => Ok(()),
     }
 }
 

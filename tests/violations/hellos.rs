@@ -84,6 +84,25 @@ pub(crate) fn duplicate_extension() {
     refuse_after(Server, &[Unit::post(&twice)], DuplicateExtension);
 }
 
+pub(crate) fn padded_flags() {
+    for flags in [&[1, 0][..], &[2, 0x80, 0], &[3, 0, 0, 0]] {
+        let ticket = ticket(&[(E::tls_flags, flags.to_vec())]);
+        refuse_after(Server, &[Unit::post(&ticket)], PaddedFlags);
+    }
+    // Known ones and unknown ones are well-formed, whatever they mean.
+    for flags in [&[1, 1][..], &[2, 0, 0x80]] {
+        let mut duel = Duel::connected(Server, simple());
+        duel.inject([Unit::post(&ticket(&[(E::tls_flags, flags.to_vec())]))]);
+        duel.assert_content();
+    }
+    // Without any, or cut, they do not parse.
+    for flags in [&[][..], &[0], &[2, 1], &[1, 1, 1]] {
+        let mut duel = Duel::connected(Server, simple());
+        duel.inject([Unit::post(&ticket(&[(E::tls_flags, flags.to_vec())]))]);
+        duel.assert_malformed();
+    }
+}
+
 pub(crate) fn unsolicited_extension() {
     for kind in [UNKNOWN, E::pre_shared_key] {
         server_hello(UnsolicitedExtension, |parts| parts.add(kind, &[0, 0]));
