@@ -109,6 +109,7 @@ cases! { violation:
     SecondRetry => server_hellos::second_retry;
     UselessRetry => server_hellos::useless_retry;
     BadRetryGroup => server_hellos::bad_retry_group;
+    RetryVersionChanged => server_hellos::retry_version_changed;
     RetrySuiteChanged => server_hellos::retry_suite_changed;
     RetryGroupChanged => server_hellos::retry_group_changed;
 

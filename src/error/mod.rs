@@ -164,6 +164,8 @@ violations! {
     /// RFC 9846 §4.3.8
     BadRetryGroup => illegal_parameter, "HelloRetryRequest for a group that we did not offer or already sent";
     /// RFC 9846 §4.2.4
+    RetryVersionChanged => illegal_parameter, "ServerHello has another version than HelloRetryRequest, or none";
+    /// RFC 9846 §4.2.4
     RetrySuiteChanged => illegal_parameter, "ServerHello has another cipher suite than HelloRetryRequest";
     /// RFC 9846 §4.3.8
     RetryGroupChanged => illegal_parameter, "ServerHello has another group than HelloRetryRequest";

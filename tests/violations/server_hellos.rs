@@ -28,7 +28,8 @@ pub(crate) fn downgrade() {
 pub(crate) fn bad_selected_version() {
     for version in [0x0300_u16, 0x0301, 0x0303, 0x0305, 0x7f1c] {
         let data = version.to_be_bytes();
-        both_server_hellos(BadSelectedVersion, |parts| parts.set(E::supported_versions, &data));
+        server_hello(BadSelectedVersion, |parts| parts.set(E::supported_versions, &data));
+        retry_request(BadSelectedVersion, |parts| parts.set(E::supported_versions, &data));
     }
 }
 
@@ -134,6 +135,15 @@ pub(crate) fn retry_suite_changed() {
     let configs = (client.with_suites(&both).unwrap(), server);
     let edit = parts(suite(0x1303));
     refuse_edited(Server, configs, AFTER_RETRY, edit, RetrySuiteChanged);
+}
+
+pub(crate) fn retry_version_changed() {
+    for version in [0x0303_u16, 0x0305, 0x7f1c] {
+        let edit = parts(|parts| parts.set(E::supported_versions, &version.to_be_bytes()));
+        refuse_edited(Server, retry(), AFTER_RETRY, edit, RetryVersionChanged);
+    }
+    let remove = parts(|parts| parts.remove(E::supported_versions));
+    refuse_edited(Server, retry(), AFTER_RETRY, remove, RetryVersionChanged);
 }
 
 pub(crate) fn retry_group_changed() {

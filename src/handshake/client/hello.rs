@@ -378,6 +378,9 @@ impl WaitServerHello {
         hello: &ServerHello<'_>,
         fx: &mut Effects<'_>,
     ) -> Result<State, Error> {
+        // RFC 9846 §4.2.4
+        let kept = self.retry.is_none() || hello.selected_version == Some(ProtocolVersion::TLSv1_3);
+        ensure(kept, Violation::RetryVersionChanged)?;
         let suite = self.client.check_hello(hello)?;
         let share = self.check_share(hello)?;
         let group = share.map(|(group, _)| group);
