@@ -21,11 +21,12 @@ fn bytes(len: impl Into<prop::collection::SizeRange>) -> impl Strategy<Value = V
 
 fn parts() -> impl Strategy<Value = Parts> {
     let numbers = (any::<u16>(), any::<[u32; 3]>(), any::<[u64; 2]>());
-    let chain = (vec(bytes(0..300), 0..4), bytes(0..100), bytes(0..100));
+    let evidence = (bytes(0..100), vec(bytes(0..50), 0..3));
+    let chain = (vec(bytes(0..300), 0..4), bytes(0..100), bytes(0..100), evidence);
     let blocks = (bytes(1..=80), bytes(0..600), bytes(0..=255), chain);
     (any::<[u8; 32]>(), numbers, blocks).prop_map(|(key, numbers, blocks)| {
         let (suite, [lifetime, age_add, max_early_data], [received, chain_expiry]) = numbers;
-        let (psk, ticket, alpn, (chain, raw_public_key, name)) = blocks;
+        let (psk, ticket, alpn, (chain, raw_public_key, name, (ocsp, scts))) = blocks;
         let external = match name.len() {
             0 => vec![0; 2],
             len => [&u16::try_from(len).unwrap().to_be_bytes()[..], &name, &[7; 32]].concat(),
@@ -35,6 +36,11 @@ fn parts() -> impl Strategy<Value = Parts> {
             [&len[1..], der].concat()
         };
         let chain = chain.iter().flat_map(certificate).collect();
+        let sct = |sct: &Vec<u8>| {
+            let len = u16::try_from(sct.len()).unwrap().to_be_bytes();
+            [&len[..], sct].concat()
+        };
+        let scts = scts.iter().flat_map(sct).collect();
         Parts {
             key,
             suite,
@@ -48,6 +54,8 @@ fn parts() -> impl Strategy<Value = Parts> {
             chain_expiry,
             chain,
             raw_public_key,
+            ocsp,
+            scts,
             external,
         }
     })
