@@ -213,6 +213,8 @@ fn sealed_again(script: &[u8]) {
     assert!(b"from the cold".starts_with(&server.received));
     let mut client = End::new(thawed, Vec::new());
     client.connected = true;
+    // What was changed may be whether it has closed its side.
+    client.closing = !intact;
     if server.error.is_none() {
         server.connection.write(b"back", &mut server.output).unwrap();
     }
