@@ -189,7 +189,7 @@ fn sealed_again(script: &[u8]) {
     let config = Arc::new(super::world::client(options).0);
     let key = MigrationKey::new(&provider(3), &[3; 32]).unwrap();
     let blob = client.connection.freeze(&key).unwrap();
-    // Magic, suite and salt, as `src/migrate` writes them.
+    // Magic and version, suite, and salt, as `src/migrate` writes them.
     let (head, body) = blob.split_at(HEAD);
     let (suite, salt) = head[head.len() - 34..].split_first_chunk::<2>().unwrap();
     let provider = provider(3);
@@ -223,7 +223,7 @@ fn sealed_again(script: &[u8]) {
 }
 
 /// How long what stands in front of the sealed part is.
-const HEAD: usize = b"sealwire connection\x02".len() + 2 + 32;
+const HEAD: usize = b"sealwire connection".len() + 1 + 2 + 32;
 
 /// Bytes that were never any of these.
 fn any_blob(bytes: &[u8]) {
