@@ -9,7 +9,14 @@
 //! root is parsed before, by all three. After criterion's absolute figures a table tells the ratios, which are what
 //! counts: for it all are measured in turns, and the best turn of each counts, since other work only makes one slower.
 //!
-//! For a profiler, `verify RSA 'Sealwire, warm' 1000` judges a thousand times and does nothing else.
+//! For a profiler, `verify RSA 'Sealwire, warm' 1000` judges a thousand times and does nothing else; `verify RSA all 100`
+//! lets each in its turn judge a hundred times, all of them the same chain. Instructions do not depend on what else the
+//! machine does:
+//!
+//! ```sh
+//! valgrind --tool=callgrind --callgrind-out-file=out target/release/verify ECDSA all 100
+//! callgrind_annotate --inclusive=yes out | grep 'Chain::\(cold\|warm\|webpki\|openssl\)'
+//! ```
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -43,8 +50,10 @@ fn main() {
         let (_, key) = KINDS.into_iter().find(|(name, _)| name.starts_with(kind)).unwrap();
         let chain = Chain::new(key);
         let judges = chain.judges();
-        let (_, judge) = judges.iter().find(|(name, _)| name == who).unwrap();
-        return (0..times.parse().unwrap()).for_each(|_: u32| judge());
+        for (_, judge) in judges.iter().filter(|(name, _)| name == who || who == "all") {
+            (0..times.parse().unwrap()).for_each(|_: u32| judge());
+        }
+        return;
     }
     let mut criterion = Criterion::default()
         .warm_up_time(Duration::from_millis(500))
@@ -130,16 +139,22 @@ impl Chain {
 
     fn judges(&self) -> Vec<(&'static str, Judge<'_>)> {
         vec![
-            ("Sealwire, cold", Box::new(|| self.sealwire(&self.cold()))),
-            ("Sealwire, warm", Box::new(|| self.sealwire(&self.sealwire))),
+            ("Sealwire, cold", Box::new(|| self.cold())),
+            ("Sealwire, warm", Box::new(|| self.warm())),
             ("rustls-webpki", Box::new(|| self.webpki())),
             ("OpenSSL", Box::new(|| self.openssl())),
         ]
     }
 
-    /// A verifier that has met nobody. To make one is part of a cold verdict, and allocates what remembers.
-    fn cold(&self) -> Verifier {
-        Verifier::new(self.anchors.clone())
+    /// By a verifier that has met nobody. To make one, and what it allocates to remember, is part of the verdict.
+    #[inline(never)]
+    fn cold(&self) {
+        self.sealwire(&Verifier::new(self.anchors.clone()));
+    }
+
+    #[inline(never)]
+    fn warm(&self) {
+        self.sealwire(&self.sealwire);
     }
 
     fn sealwire(&self, verifier: &Verifier) {
@@ -150,6 +165,7 @@ impl Chain {
         black_box(verdict.unwrap());
     }
 
+    #[inline(never)]
     fn webpki(&self) {
         let [leaf, ica] = black_box(&self.chain);
         let leaf = EndEntityCert::try_from(leaf).unwrap();
@@ -166,6 +182,7 @@ impl Chain {
         leaf.verify_is_valid_for_subject_name(&self.name).unwrap();
     }
 
+    #[inline(never)]
     fn openssl(&self) {
         let [leaf, ica] = black_box(&self.chain);
         let leaf = X509::from_der(leaf).unwrap();
