@@ -134,9 +134,17 @@ impl Provider {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), CryptoError> {
-        let mut fitting =
-            self.verifiers.iter().filter(|v| v.certificate_algorithms().contains(&algorithm));
+        let mut fitting = self.certificate_verifiers(algorithm);
         fitting.find_map(|v| v.verify(spki, message, signature).ok()).ok_or(CryptoError)
+    }
+
+    /// Whoever checks signatures of this algorithm in certificates.
+    pub(crate) fn certificate_verifiers(
+        &self,
+        algorithm: &[u8],
+    ) -> impl Iterator<Item = &'static dyn SignatureVerifier> {
+        let verifiers = self.verifiers.iter().copied();
+        verifiers.filter(move |v| v.certificate_algorithms().contains(&algorithm))
     }
 }
 

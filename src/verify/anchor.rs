@@ -1,7 +1,8 @@
 //! Trust anchors: whom we believe without asking further (RFC 5280 §6.1.1 (d)).
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use pki_types::pem::PemObject;
@@ -24,8 +25,8 @@ pub struct TrustAnchors {
 #[derive(Default)]
 struct Inner {
     anchors: Vec<Anchor>,
-    /// Where the anchors with this subject are, by [`directory::key`].
-    by_subject: HashMap<Vec<u8>, Vec<usize>>,
+    /// Where the anchors are whose subjects have this [`directory::hash`].
+    by_subject: BTreeMap<u64, Vec<usize>>,
     ignored: usize,
     fingerprint: OnceLock<[u8; 32]>,
 }
@@ -33,10 +34,20 @@ struct Inner {
 /// One anchor.
 #[derive(Clone)]
 pub(super) enum Anchor {
-    /// A certificate, which parses.
-    Certificate(CertificateDer<'static>),
+    /// A certificate.
+    Certificate(Box<Stored>),
     /// A name and a key, with the contents of its name constraints.
     Key { subject: Vec<u8>, spki: Vec<u8>, name_constraints: Option<Vec<u8>> },
+}
+
+/// A certificate, read once and kept with what was read.
+#[derive(Clone)]
+pub(super) struct Stored {
+    der: CertificateDer<'static>,
+    /// What is no slice of the DER; all slices are empty.
+    values: Certificate<'static>,
+    /// Where the slices are, in the order of [`Certificate::map`].
+    slices: Vec<Range<usize>>,
 }
 
 impl TrustAnchors {
@@ -77,13 +88,10 @@ impl TrustAnchors {
             let subject = der::sequence(&anchor.subject);
             let spki = der::sequence(&anchor.subject_public_key_info);
             let name_constraints = anchor.name_constraints.map(|nc| nc.to_vec());
-            let sound = directory::rdns(&subject).is_some()
-                && name_constraints.as_deref().is_none_or(constraint::is_well_formed);
-            if sound {
-                let key = directory::key(&subject);
-                inner.add(key, Anchor::Key { subject, spki, name_constraints });
-            } else {
-                inner.ignored += 1;
+            let sound = name_constraints.as_deref().is_none_or(constraint::is_well_formed);
+            match directory::hash(&subject).filter(|_| sound) {
+                Some(hash) => inner.add(hash, Anchor::Key { subject, spki, name_constraints }),
+                None => inner.ignored += 1,
             }
         }
         Self { inner: Arc::new(inner) }
@@ -114,9 +122,7 @@ impl TrustAnchors {
     pub fn with(&self, more: &Self) -> Self {
         let mut inner = Inner { ignored: self.ignored() + more.ignored(), ..Inner::default() };
         for anchor in self.inner.anchors.iter().chain(&more.inner.anchors) {
-            if let Some(subject) = anchor.subject() {
-                inner.add(directory::key(subject), anchor.clone());
-            }
+            inner.add(anchor.subject_hash(), anchor.clone());
         }
         Self { inner: Arc::new(inner) }
     }
@@ -142,7 +148,7 @@ impl TrustAnchors {
     /// DER subjects (whole Name, with its tag), for `certificate_authorities`; each once.
     pub(crate) fn subjects(&self) -> Vec<Vec<u8>> {
         let mut seen = std::collections::HashSet::new();
-        let subjects = self.inner.anchors.iter().filter_map(Anchor::subject);
+        let subjects = self.inner.anchors.iter().map(Anchor::subject);
         subjects.filter(|s| seen.insert(*s)).map(<[u8]>::to_vec).collect()
     }
 
@@ -150,8 +156,8 @@ impl TrustAnchors {
     pub(super) fn fingerprint(&self, provider: &Provider) -> [u8; 32] {
         *self.inner.fingerprint.get_or_init(|| {
             let each = self.inner.anchors.iter().map(|anchor| match anchor {
-                Anchor::Certificate(der) => {
-                    provider.fingerprint(&[b"certificate", &der[..]].concat())
+                Anchor::Certificate(stored) => {
+                    provider.fingerprint(&[b"certificate", &stored.der[..]].concat())
                 }
                 Anchor::Key { subject, spki, name_constraints } => {
                     let constraints = name_constraints.as_deref().unwrap_or_default();
@@ -165,13 +171,16 @@ impl TrustAnchors {
         })
     }
 
-    pub(super) fn get(&self, index: usize) -> Option<&Anchor> {
-        self.inner.anchors.get(index)
+    /// Whether this very certificate is an anchor.
+    pub(super) fn contain(&self, certificate: &[u8]) -> bool {
+        let mut anchors = self.inner.anchors.iter();
+        anchors.any(|it| matches!(it, Anchor::Certificate(stored) if *stored.der == *certificate))
     }
 
-    /// Where the anchors of this name are.
-    pub(super) fn named(&self, key: &[u8]) -> &[usize] {
-        self.inner.by_subject.get(key).map_or(&[], Vec::as_slice)
+    /// The anchors whose name has this hash.
+    pub(super) fn named(&self, hash: u64) -> impl Iterator<Item = &Anchor> {
+        let places = self.inner.by_subject.get(&hash).into_iter().flatten();
+        places.filter_map(|place| self.inner.anchors.get(*place))
     }
 }
 
@@ -186,17 +195,16 @@ impl fmt::Debug for TrustAnchors {
 
 impl Inner {
     fn add_certificate(&mut self, der: CertificateDer<'static>) {
-        match Certificate::parse(&der) {
-            Ok(certificate) => {
-                let key = directory::key(certificate.subject);
-                self.add(key, Anchor::Certificate(der));
+        match Stored::read(der) {
+            Some(stored) => {
+                self.add(stored.values.subject_hash, Anchor::Certificate(Box::new(stored)));
             }
-            Err(_) => self.ignored += 1,
+            None => self.ignored += 1,
         }
     }
 
-    fn add(&mut self, key: Vec<u8>, anchor: Anchor) {
-        let same_name = self.by_subject.entry(key).or_default();
+    fn add(&mut self, hash: u64, anchor: Anchor) {
+        let same_name = self.by_subject.entry(hash).or_default();
         // The same certificate twice would only be tried twice.
         let known = |i: &usize| self.anchors.get(*i).is_some_and(|a| a.same(&anchor));
         if !same_name.iter().any(known) {
@@ -209,7 +217,7 @@ impl Inner {
 impl Anchor {
     fn same(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Certificate(a), Self::Certificate(b)) => a == b,
+            (Self::Certificate(a), Self::Certificate(b)) => a.der == b.der,
             (
                 Self::Key { subject, spki, name_constraints },
                 Self::Key { subject: s, spki: k, name_constraints: n },
@@ -218,10 +226,40 @@ impl Anchor {
         }
     }
 
-    fn subject(&self) -> Option<&[u8]> {
+    fn subject(&self) -> &[u8] {
         match self {
-            Self::Certificate(der) => Certificate::parse(der).ok().map(|c| c.subject),
-            Self::Key { subject, .. } => Some(subject),
+            Self::Certificate(stored) => stored.certificate().subject,
+            Self::Key { subject, .. } => subject,
         }
+    }
+
+    fn subject_hash(&self) -> u64 {
+        match self {
+            Self::Certificate(stored) => stored.values.subject_hash,
+            Self::Key { subject, .. } => directory::hash(subject).unwrap_or(0),
+        }
+    }
+}
+
+impl Stored {
+    fn read(der: CertificateDer<'static>) -> Option<Self> {
+        let certificate = Certificate::parse(&der).ok()?;
+        let begin = der.as_ptr().addr();
+        let mut slices = Vec::new();
+        let values = certificate.map(|slice| {
+            let start = slice.as_ptr().addr().wrapping_sub(begin);
+            slices.push(start..start.wrapping_add(slice.len()));
+            &[]
+        });
+        Some(Self { values, slices, der })
+    }
+
+    /// The certificate as it was read.
+    pub(super) fn certificate(&self) -> Certificate<'_> {
+        let mut slices = self.slices.iter();
+        self.values.map(|_| {
+            let slice = slices.next().and_then(|place| self.der.get(place.clone()));
+            slice.unwrap_or_default()
+        })
     }
 }

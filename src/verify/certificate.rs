@@ -3,13 +3,10 @@
 //! Everything is borrowed from the DER. What is malformed is refused here, so that the rules of `step` and `path` only
 //! meet values that mean something.
 
-use x509_parser::extensions::{
-    AuthorityInfoAccess, AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyIdentifier,
-    KeyUsage,
-};
-use x509_parser::prelude::FromDer;
-
 use super::der::{self, Der};
+use super::directory;
+use super::extension::{self, KeyUsage};
+use super::key::KeyKind;
 use super::name::GeneralNames;
 use super::policy::Policies;
 use super::signature::Signed;
@@ -29,12 +26,17 @@ pub(super) struct Certificate<'a> {
     pub(super) issuer: &'a [u8],
     /// The subject's Name with its tag.
     pub(super) subject: &'a [u8],
+    /// What equal names have in common ([`directory::hash`]).
+    pub(super) issuer_hash: u64,
+    pub(super) subject_hash: u64,
     /// Seconds since 1970, inclusive.
     pub(super) not_before: i64,
     /// Seconds since 1970, inclusive.
     pub(super) not_after: i64,
     /// The SubjectPublicKeyInfo with its tag.
     pub(super) spki: &'a [u8],
+    /// What kind of key that is.
+    pub(super) key: KeyKind,
     pub(super) extensions: Extensions<'a>,
 }
 
@@ -68,7 +70,7 @@ pub(super) struct Extensions<'a> {
 }
 
 /// What an extendedKeyUsage extension allows (RFC 5280 §4.2.1.12).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Purposes {
     pub(super) server: bool,
     pub(super) client: bool,
@@ -82,25 +84,25 @@ impl<'a> Certificate<'a> {
     /// # Errors
     /// What is wrong, in a few words.
     pub(super) fn parse(der: &'a [u8]) -> Result<Self, &'static str> {
-        if !der::is_strict(der) {
-            return Err("it is not DER");
-        }
-        let (mut this, extensions) = Self::read_fields(der).ok_or("its fields are not X.509's")?;
+        let mut extensions = None;
+        let mut this = Self::read_fields(der, &mut extensions).ok_or_else(|| {
+            if der::is_strict(der) { "its fields are not X.509's" } else { "it is not DER" }
+        })?;
         if let Some(list) = extensions {
             // RFC 5280 §4.1.2.9: extensions only exist in version 3.
             if this.version != V3 {
                 return Err("it has extensions but is not version 3");
             }
-            this.extensions = Extensions::parse(list)?;
+            this.extensions.read(list)?;
         }
         Ok(this)
     }
 
     /// RFC 5280 §4.1: Certificate and TBSCertificate, and the list of extensions if there is one.
-    fn read_fields(bytes: &'a [u8]) -> Option<(Self, Option<&'a [u8]>)> {
+    fn read_fields(bytes: &'a [u8], list: &mut Option<&'a [u8]>) -> Option<Self> {
         let mut outer = Der::new(Der::new(bytes).only(der::SEQUENCE)?);
         let tbs = outer.next().filter(|e| e.tag == der::SEQUENCE)?;
-        let algorithm = outer.expect(der::SEQUENCE)?;
+        let algorithm = outer.expect(der::SEQUENCE).filter(|a| der::is_strict(a))?;
         let signature = der::bytes_of_bit_string(outer.only(der::BIT_STRING)?)?;
 
         let mut fields = Der::new(tbs.value);
@@ -114,38 +116,71 @@ impl<'a> Certificate<'a> {
         // RFC 5280 §4.1.2.2: zero, negative and over-long numbers exist and are borne; several encodings of one are not.
         let serial = fields.expect(der::INTEGER).filter(|serial| der::is_integer(serial))?;
         let inner_algorithm = fields.expect(der::SEQUENCE)?;
-        let issuer = fields.next().filter(|e| e.tag == der::SEQUENCE)?.raw;
+        let (issuer, issuer_hash) = name(&mut fields)?;
         let mut validity = Der::new(fields.expect(der::SEQUENCE)?);
         let not_before = der::time(validity.next()?)?;
         let not_after = der::time(validity.next()?)?;
-        let subject = fields.next().filter(|e| e.tag == der::SEQUENCE)?.raw;
-        let spki = fields.next().filter(|e| e.tag == der::SEQUENCE)?.raw;
+        let (subject, subject_hash) = name(&mut fields)?;
+        let key = fields.next().filter(|e| e.tag == der::SEQUENCE && der::is_strict(e.value))?;
+        let spki = key.raw;
         fields.optional(der::context(1))?; // issuerUniqueID
         fields.optional(der::context(2))?; // subjectUniqueID
-        let extensions = fields.optional(der::context_constructed(3))?;
+        *list = fields.optional(der::context_constructed(3))?;
         // RFC 5280 §4.1.1.2: the algorithm that is signed over is the algorithm that signs.
         if !validity.is_empty() || !fields.is_empty() || inner_algorithm != algorithm {
             return None;
         }
 
-        let this = Self {
+        Some(Self {
             der: bytes,
             signed: Signed { message: tbs.raw, algorithm, signature },
             serial,
             version,
             issuer,
             subject,
+            issuer_hash,
+            subject_hash,
             not_before,
             not_after,
             spki,
+            key: KeyKind::of(spki),
             extensions: Extensions::default(),
-        };
-        Some((this, extensions))
+        })
+    }
+
+    /// The same certificate with other slices in the place of its own, in an order that is always the same: whoever keeps
+    /// one that was read ([`Stored`](super::anchor::Stored)) need not read it again.
+    pub(super) fn map<'b>(&self, mut slice: impl FnMut(&'a [u8]) -> &'b [u8]) -> Certificate<'b> {
+        let Signed { message, algorithm, signature } = self.signed;
+        Certificate {
+            der: slice(self.der),
+            signed: Signed {
+                message: slice(message),
+                algorithm: slice(algorithm),
+                signature: slice(signature),
+            },
+            serial: slice(self.serial),
+            version: self.version,
+            issuer: slice(self.issuer),
+            subject: slice(self.subject),
+            issuer_hash: self.issuer_hash,
+            subject_hash: self.subject_hash,
+            not_before: self.not_before,
+            not_after: self.not_after,
+            spki: slice(self.spki),
+            key: self.key,
+            extensions: self.extensions.map(slice),
+        }
     }
 
     /// Whether issuer and subject are the same name (RFC 5280 §6.1).
     pub(super) fn is_self_issued(&self) -> bool {
-        super::directory::same(self.issuer, self.subject)
+        self.issuer_hash == self.subject_hash && directory::same(self.issuer, self.subject)
+    }
+
+    /// Whether this is somebody by whose name `child` was issued (RFC 5280 §6.1.3 (a)(4)).
+    pub(super) fn is_issuer_of(&self, child: &Self) -> bool {
+        self.subject_hash == child.issuer_hash && directory::same(self.subject, child.issuer)
     }
 
     /// Whether basicConstraints says that this is a CA.
@@ -155,148 +190,157 @@ impl<'a> Certificate<'a> {
 }
 
 impl<'a> Extensions<'a> {
-    fn parse(list: &'a [u8]) -> Result<Self, &'static str> {
+    fn map<'b>(&self, mut slice: impl FnMut(&'a [u8]) -> &'b [u8]) -> Extensions<'b> {
+        Extensions {
+            basic_constraints: self.basic_constraints,
+            key_usage: self.key_usage,
+            extended_key_usage: self.extended_key_usage,
+            subject_alt_name: self.subject_alt_name.map(|names| names.map(&mut slice)),
+            name_constraints: self.name_constraints.map(&mut slice),
+            policies: self.policies.map(&mut slice),
+            crl_distribution_points: self.crl_distribution_points.map(&mut slice),
+            tls_features: self.tls_features.clone(),
+            no_revocation: self.no_revocation,
+            ocsp_nocheck: self.ocsp_nocheck,
+            timestamps: self.timestamps.map(&mut slice),
+            authority_key_id: self.authority_key_id.map(&mut slice),
+            subject_key_id: self.subject_key_id.map(&mut slice),
+            unknown_critical: self.unknown_critical.map(&mut slice),
+        }
+    }
+
+    fn read(&mut self, list: &'a [u8]) -> Result<(), &'static str> {
         let list = Der::new(list).only(der::SEQUENCE).ok_or("its extensions do not parse")?;
-        let mut this = Self::default();
-        der::each_extension(list, |oid, critical, value| this.add(oid, critical, value))?;
-        Ok(this)
+        der::each_extension(list, |oid, critical, value| self.add(oid, critical, value))
     }
 
     /// RFC 5280 §4.2: a critical extension that is not processed refuses the certificate. Some that we know are in that
     /// class on purpose: key identifiers and access locations must not be critical, and nothing here acts on them.
     fn add(&mut self, oid: &'a [u8], critical: bool, value: &'a [u8]) -> Result<(), &'static str> {
-        let mut processed = true;
-        match oid {
-            oids::BASIC_CONSTRAINTS => {
-                let v: BasicConstraints = read(value).ok_or("its basicConstraints do not parse")?;
-                self.basic_constraints = Some((v.ca, v.path_len_constraint));
-            }
-            oids::KEY_USAGE => {
-                let usage: KeyUsage = read(value).ok_or("its keyUsage does not parse")?;
-                self.key_usage = Some(usage);
-            }
-            oids::EXTENDED_KEY_USAGE => {
-                const BAD: &str = "its extendedKeyUsage does not parse";
-                // SIZE (1..MAX)
-                Der::new(value).only(der::SEQUENCE).filter(|l| !l.is_empty()).ok_or(BAD)?;
-                let v: ExtendedKeyUsage<'_> = read(value).ok_or(BAD)?;
-                self.extended_key_usage = Some(Purposes {
-                    server: v.server_auth,
-                    client: v.client_auth,
-                    any: v.any,
-                    ocsp_signing: v.ocsp_signing,
-                });
-            }
-            oids::SUBJECT_ALT_NAME => {
-                const BAD: &str = "its subjectAltName does not parse";
-                self.subject_alt_name = Some(GeneralNames::parse(value).ok_or(BAD)?);
-            }
-            oids::NAME_CONSTRAINTS => {
-                const BAD: &str = "its nameConstraints do not parse";
-                let contents = Der::new(value).only(der::SEQUENCE).ok_or(BAD)?;
-                if !der::is_strict(value) || !super::constraint::is_well_formed(contents) {
-                    return Err(BAD);
-                }
-                self.name_constraints = Some(contents);
-            }
-            oids::CERTIFICATE_POLICIES => {
-                const BAD: &str = "its certificatePolicies do not parse";
-                self.policies.read_policies(value).ok_or(BAD)?;
-            }
-            oids::POLICY_MAPPINGS => {
-                const BAD: &str = "its policyMappings do not parse, or map anyPolicy";
-                self.policies.read_mappings(value).ok_or(BAD)?;
-            }
-            oids::POLICY_CONSTRAINTS => {
-                const BAD: &str = "its policyConstraints do not parse, or are not critical";
-                // RFC 5280 §4.2.1.11: critical. Whoever does not mark it has a demand that most do not see.
-                self.policies.read_constraints(value).filter(|()| critical).ok_or(BAD)?;
-            }
-            oids::INHIBIT_ANY_POLICY => {
-                const BAD: &str = "its inhibitAnyPolicy does not parse";
-                self.policies.read_inhibit_any(value).ok_or(BAD)?;
-            }
-            oids::AUTHORITY_KEY_ID => {
-                const BAD: &str = "its authorityKeyIdentifier does not parse";
-                let v: AuthorityKeyIdentifier<'a> = read(value).ok_or(BAD)?;
-                self.authority_key_id = v.key_identifier.map(|id| id.0);
-                processed = false;
-            }
-            oids::SUBJECT_KEY_ID => {
-                const BAD: &str = "its subjectKeyIdentifier does not parse";
-                let v: KeyIdentifier<'a> = read(value).ok_or(BAD)?;
-                self.subject_key_id = Some(v.0);
-                processed = false;
-            }
+        let processed = match oid {
+            [0x55, 0x1d, number] => self.add_standard(*number, critical, value)?,
             oids::AUTHORITY_INFO_ACCESS => {
-                const BAD: &str = "its authorityInfoAccess does not parse";
-                let v: AuthorityInfoAccess<'_> = read(value).ok_or(BAD)?;
-                if v.accessdescs.is_empty() {
-                    return Err(BAD);
-                }
-                processed = false;
+                let sound = extension::is_authority_info_access(value);
+                sound.then_some(false).ok_or("its authorityInfoAccess does not parse")?
             }
-            // What does not parse is for no CRL: `distribution` sees to that.
-            oids::CRL_DISTRIBUTION_POINTS => self.crl_distribution_points = Some(value),
             oids::TLS_FEATURE => {
-                self.tls_features =
-                    read_features(value).ok_or("its TLS features do not parse (RFC 7633)")?;
+                const BAD: &str = "its TLS features do not parse (RFC 7633)";
+                self.tls_features = extension::features(value).ok_or(BAD)?;
+                true
             }
-            oids::NO_REV_AVAIL => self.no_revocation = true,
-            oids::OCSP_NOCHECK => self.ocsp_nocheck = true,
-            // What does not parse is no timestamp.
-            super::sct::TIMESTAMPS => self.timestamps = Der::new(value).only(der::OCTET_STRING),
-            _ => processed = false,
-        }
+            oids::OCSP_NOCHECK => {
+                self.ocsp_nocheck = true;
+                true
+            }
+            super::sct::TIMESTAMPS => {
+                // What does not parse is no timestamp.
+                self.timestamps = Der::new(value).only(der::OCTET_STRING);
+                true
+            }
+            _ => false,
+        };
         if critical && !processed && self.unknown_critical.is_none() {
             self.unknown_critical = Some(oid);
         }
         Ok(())
     }
-}
 
-/// The whole of an extension's value, by x509-parser, after a check that it is DER.
-fn read<'a, T: FromDer<'a, x509_parser::error::X509Error>>(value: &'a [u8]) -> Option<T> {
-    if !der::is_strict(value) {
-        return None;
-    }
-    T::from_der(value).ok().filter(|(rest, _)| rest.is_empty()).map(|(_, v)| v)
-}
-
-/// RFC 7633 §4: Features.
-fn read_features(value: &[u8]) -> Option<Vec<u16>> {
-    let mut list = Der::new(Der::new(value).only(der::SEQUENCE)?);
-    let mut features = Vec::new();
-    while !list.is_empty() {
-        features.push(match list.expect(der::INTEGER)? {
-            [low @ 0..=0x7f] => u16::from(*low),
-            [0, low @ 0x80..=0xff] => u16::from(*low),
-            [high @ 1..=0x7f, low] | [0, high @ 0x80..=0xff, low] => {
-                u16::from_be_bytes([*high, *low])
+    /// One of the extensions id-ce (RFC 5280 §4.2.1), by the last number of its object identifier. Whether it is processed.
+    fn add_standard(
+        &mut self,
+        number: u8,
+        critical: bool,
+        value: &'a [u8],
+    ) -> Result<bool, &'static str> {
+        match number {
+            id_ce::SUBJECT_KEY_ID => {
+                const BAD: &str = "its subjectKeyIdentifier does not parse";
+                self.subject_key_id = Some(extension::subject_key_id(value).ok_or(BAD)?);
+                return Ok(false);
             }
-            _ => return None,
-        });
+            id_ce::AUTHORITY_KEY_ID => {
+                const BAD: &str = "its authorityKeyIdentifier does not parse";
+                self.authority_key_id = extension::authority_key_id(value).ok_or(BAD)?;
+                return Ok(false);
+            }
+            id_ce::KEY_USAGE => {
+                const BAD: &str = "its keyUsage does not parse";
+                self.key_usage = Some(KeyUsage::read(value).ok_or(BAD)?);
+            }
+            id_ce::BASIC_CONSTRAINTS => {
+                const BAD: &str = "its basicConstraints do not parse";
+                self.basic_constraints = Some(extension::basic_constraints(value).ok_or(BAD)?);
+            }
+            id_ce::EXTENDED_KEY_USAGE => {
+                const BAD: &str = "its extendedKeyUsage does not parse";
+                self.extended_key_usage = Some(extension::extended_key_usage(value).ok_or(BAD)?);
+            }
+            id_ce::SUBJECT_ALT_NAME => {
+                const BAD: &str = "its subjectAltName does not parse";
+                self.subject_alt_name = Some(GeneralNames::parse(value).ok_or(BAD)?);
+            }
+            id_ce::NAME_CONSTRAINTS => {
+                const BAD: &str = "its nameConstraints do not parse";
+                let contents = Der::new(value).only(der::SEQUENCE).ok_or(BAD)?;
+                let sound = super::constraint::is_well_formed(contents);
+                self.name_constraints = Some(sound.then_some(contents).ok_or(BAD)?);
+            }
+            id_ce::CERTIFICATE_POLICIES => {
+                const BAD: &str = "its certificatePolicies do not parse";
+                self.policies.read_policies(value).ok_or(BAD)?;
+            }
+            id_ce::POLICY_MAPPINGS => {
+                const BAD: &str = "its policyMappings do not parse, or map anyPolicy";
+                self.policies.read_mappings(value).ok_or(BAD)?;
+            }
+            id_ce::POLICY_CONSTRAINTS => {
+                const BAD: &str = "its policyConstraints do not parse, or are not critical";
+                // RFC 5280 §4.2.1.11: critical. Whoever does not mark it has a demand that most do not see.
+                self.policies.read_constraints(value).filter(|()| critical).ok_or(BAD)?;
+            }
+            id_ce::INHIBIT_ANY_POLICY => {
+                const BAD: &str = "its inhibitAnyPolicy does not parse";
+                self.policies.read_inhibit_any(value).ok_or(BAD)?;
+            }
+            // What does not parse is for no CRL: `distribution` sees to that.
+            id_ce::CRL_DISTRIBUTION_POINTS => self.crl_distribution_points = Some(value),
+            id_ce::NO_REV_AVAIL => self.no_revocation = true,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
-    Some(features)
+}
+
+/// The next element, which is a Name, and its hash. What is a SEQUENCE but no Name is only equal to itself.
+fn name<'a>(fields: &mut Der<'a>) -> Option<(&'a [u8], u64)> {
+    let name = fields.next().filter(|e| e.tag == der::SEQUENCE)?.raw;
+    match directory::hash(name) {
+        Some(hash) => Some((name, hash)),
+        None => der::is_strict(name).then_some((name, 0)),
+    }
 }
 
 /// Version 3, as it is encoded.
 pub(super) const V3: u8 = 2;
-/// Contents octets of object identifiers (RFC 5280 §A.2).
+/// The last numbers of the object identifiers under id-ce (RFC 5280 §A.2).
+mod id_ce {
+    pub(super) const SUBJECT_KEY_ID: u8 = 14;
+    pub(super) const KEY_USAGE: u8 = 15;
+    pub(super) const SUBJECT_ALT_NAME: u8 = 17;
+    pub(super) const BASIC_CONSTRAINTS: u8 = 19;
+    pub(super) const NAME_CONSTRAINTS: u8 = 30;
+    pub(super) const CRL_DISTRIBUTION_POINTS: u8 = 31;
+    pub(super) const CERTIFICATE_POLICIES: u8 = 32;
+    pub(super) const POLICY_MAPPINGS: u8 = 33;
+    pub(super) const AUTHORITY_KEY_ID: u8 = 35;
+    pub(super) const POLICY_CONSTRAINTS: u8 = 36;
+    pub(super) const EXTENDED_KEY_USAGE: u8 = 37;
+    pub(super) const INHIBIT_ANY_POLICY: u8 = 54;
+    pub(super) const NO_REV_AVAIL: u8 = 56;
+}
+
+/// Contents octets of other object identifiers.
 mod oids {
-    pub(super) const SUBJECT_KEY_ID: &[u8] = &[0x55, 0x1d, 14];
-    pub(super) const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
-    pub(super) const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 17];
-    pub(super) const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
-    pub(super) const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 30];
-    pub(super) const CRL_DISTRIBUTION_POINTS: &[u8] = &[0x55, 0x1d, 31];
-    pub(super) const CERTIFICATE_POLICIES: &[u8] = &[0x55, 0x1d, 32];
-    pub(super) const POLICY_MAPPINGS: &[u8] = &[0x55, 0x1d, 33];
-    pub(super) const AUTHORITY_KEY_ID: &[u8] = &[0x55, 0x1d, 35];
-    pub(super) const POLICY_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 36];
-    pub(super) const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 37];
-    pub(super) const INHIBIT_ANY_POLICY: &[u8] = &[0x55, 0x1d, 54];
-    pub(super) const NO_REV_AVAIL: &[u8] = &[0x55, 0x1d, 56];
     pub(super) const TLS_FEATURE: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 24];
     pub(super) const OCSP_NOCHECK: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 48, 1, 5];
     pub(super) const AUTHORITY_INFO_ACCESS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 1];

@@ -11,16 +11,17 @@
 //! The chain is a set: its order means nothing, and what is in it but not on the path does not matter. Each
 //! [`Search::step`] checks at most one signature. Key identifiers decide the order of candidates and nothing else.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use pki_types::{CertificateDer, ServerName};
 
 use super::anchor::Anchor;
+use super::cause::{Cause, Fault};
 use super::certificate::Certificate;
-use super::constraint::{Names, Refusal, Subtrees};
+use super::constraint::{self, Refused};
 use super::evidence::{Judge, Link, Outcome, Policies};
-use super::report::{Case, Place, Rank, Record, Stage, dotted, subject};
+use super::key::KeyKind;
+use super::report::{Case, Place, Rank, Record, Stage};
 use super::signature::{Cache, Proof, Signatures, Stop};
 use super::{Evidence, Profile, Purpose, Rules, TrustAnchors, directory, policy, step, strict};
 use crate::crypto::Provider;
@@ -53,8 +54,6 @@ pub(super) struct Search<'a> {
     certificates: Vec<Certificate<'a>>,
     /// Where each of them is in the chain.
     positions: Vec<usize>,
-    /// Where the intermediates with this subject are, by [`directory::key`].
-    by_subject: HashMap<Vec<u8>, Vec<usize>>,
     /// What is wrong with the leaf by itself. The first decides, and only once there is a path.
     faults: Vec<Reason>,
     /// The path so far: the leaf at the bottom.
@@ -88,7 +87,7 @@ struct Complete<'a> {
 struct Candidate<'a> {
     who: Who<'a>,
     /// Whether it keeps the rules for an issuer. One that does not is tried last, to explain a failure.
-    rules: Result<(), Reason>,
+    rules: Result<(), Fault<'a>>,
 }
 
 /// An issuer.
@@ -111,6 +110,9 @@ pub(super) enum Progress<'a> {
     Continue,
     Done(Result<Found<'a>, CertificateError>),
 }
+
+/// What is made of a whole path, and the signatures that were found good for it; or why it is refused, and how far it came.
+type Judged = Result<(Outcome, Vec<Proof>), (Stage, Reason)>;
 
 /// A path that is in order.
 pub(super) struct Found<'a> {
@@ -135,13 +137,16 @@ impl<'a> Search<'a> {
         intermediates: &'a [CertificateDer<'_>],
     ) -> Self {
         let signatures = Signatures::new(inputs.provider, inputs.cache);
+        let mut certificates = Vec::with_capacity(1 + intermediates.len());
+        let mut positions = Vec::with_capacity(1 + intermediates.len());
+        certificates.push(leaf);
+        positions.push(0);
         let mut this = Self {
             inputs,
-            certificates: vec![leaf],
-            positions: vec![0],
-            by_subject: HashMap::new(),
+            certificates,
+            positions,
             faults,
-            stack: Vec::new(),
+            stack: Vec::with_capacity(4),
             complete: None,
             signatures,
             budget,
@@ -151,8 +156,6 @@ impl<'a> Search<'a> {
             match Certificate::parse(der) {
                 // The same certificate twice is one certificate.
                 Ok(new) if this.certificates.iter().all(|known| known.der != new.der) => {
-                    let key = directory::key(new.subject);
-                    this.by_subject.entry(key).or_default().push(this.certificates.len());
                     this.certificates.push(new);
                     this.positions.push(position + 1);
                 }
@@ -186,7 +189,7 @@ impl<'a> Search<'a> {
             Ok(progress) => progress,
             Err(Stop::Yield) => Progress::Continue,
             Err(Stop::Exhausted(limit)) => {
-                self.fail(Stage::Exhausted, None, Reason::BudgetExhausted { limit });
+                self.fail(Stage::Exhausted, None, Cause::Said(Reason::BudgetExhausted { limit }));
                 self.give_up()
             }
         }
@@ -216,27 +219,25 @@ impl<'a> Search<'a> {
         let Some(child) = self.end() else { return Ok(Progress::Continue) };
         let proof = match self.check_signature(child, &who)? {
             Ok(proof) => proof,
-            Err(reason) => return Ok(self.fail(Stage::Signature, Some(&who), reason)),
+            Err(cause) => return Ok(self.fail(Stage::Signature, Some(&who), cause)),
         };
-        if let Err(reason) = rules {
+        if let Err(fault) = rules {
             let is_anchor = !matches!(who, Who::Intermediate(_));
             let stage = if is_anchor { Stage::Anchor } else { Stage::Issuer };
-            return Ok(self.fail(stage, Some(&who), reason));
+            let cause = Cause::Fault(who.place(), fault);
+            return Ok(self.fail(stage, Some(&who), cause));
         }
         if let Who::Intermediate(index) = who {
             let frame = self.frame(index, Some(proof));
             self.stack.push(frame);
             return Ok(Progress::Continue);
         }
-        if let Some(reason) = self.check_name_constraints(&who)? {
-            return Ok(self.fail(Stage::Anchor, Some(&who), reason));
-        }
-        if let Err(reason) = self.check_policies(&who) {
-            return Ok(self.fail(Stage::Anchor, Some(&who), reason));
+        if let Err(cause) = self.check_constraints(&who)? {
+            return Ok(self.fail(Stage::Anchor, Some(&who), cause));
         }
         // The path is in order. If the leaf is not, no other path can help.
         if let Some(reason) = self.faults.first().cloned() {
-            self.fail(Stage::Leaf, Some(&who), reason);
+            self.fail(Stage::Leaf, Some(&who), Cause::Said(reason));
             return Ok(self.give_up());
         }
         self.close(Complete { anchor: who, proof })
@@ -245,13 +246,10 @@ impl<'a> Search<'a> {
     /// What is asked of a whole path that is in order otherwise, and may take signatures of its own: with
     /// [`Stop::Yield`], this is called again in the next step.
     fn close(&mut self, complete: Complete<'a>) -> Result<Progress<'a>, Stop> {
-        if let Err(reason) = self.check_path(&complete.anchor) {
-            return Ok(self.fail(Stage::Anchor, Some(&complete.anchor), reason));
-        }
-        let (outcome, evidence) = match self.check_evidence(&complete) {
+        let (outcome, evidence) = match self.check_path(&complete) {
             Ok(Ok(good)) => good,
-            Ok(Err(reason)) => {
-                return Ok(self.fail(Stage::Evidence, Some(&complete.anchor), reason));
+            Ok(Err((stage, reason))) => {
+                return Ok(self.fail(stage, Some(&complete.anchor), Cause::Said(reason)));
             }
             Err(stop) => {
                 self.complete = Some(complete);
@@ -270,51 +268,37 @@ impl<'a> Search<'a> {
         Ok(Progress::Done(Ok(Found { positions, anchor, place, until, logs })))
     }
 
-    /// Revocation and transparency, and the signatures that were found good on the way.
-    fn check_evidence(
-        &mut self,
-        complete: &Complete<'a>,
-    ) -> Result<Result<(Outcome, Vec<Proof>), Reason>, Stop> {
-        let on_path = self.stack.iter().filter_map(|f| self.certificates.get(f.certificate));
-        let path: Vec<&Certificate<'_>> = on_path.collect();
-        let anchor = match &complete.anchor {
-            Who::Anchor(certificate) => Some(&**certificate),
-            Who::Intermediate(_) | Who::Key { .. } => None,
-        };
-        let spki = self.spki_of(&complete.anchor).unwrap_or_default();
-        let links = Link::all_of(&path, (self.subject_of(&complete.anchor), spki), anchor);
-        let Inputs { provider, policies, evidence, now, .. } = self.inputs;
+    /// What the verifier asks of the path and its anchor besides; then revocation and transparency, and the signatures
+    /// that were found good on the way.
+    fn check_path(&mut self, complete: &Complete<'a>) -> Result<Judged, Stop> {
+        let Inputs { provider, policies, evidence, now, rules, .. } = self.inputs;
+        let anchor = &complete.anchor;
+        let certificate = anchor.certificate();
+        let mut all = { self.stack.iter() }
+            .filter_map(|frame| self.certificates.get(frame.certificate))
+            .chain(certificate);
+        if !rules.ask_of_paths() && !all.any(|it| policies.concern(it)) {
+            return Ok(Ok((Outcome { until: i64::MAX, logs: Vec::new() }, Vec::new())));
+        }
+        let path = on_path(&self.stack, &self.certificates);
+        let spki = self.spki_of(anchor).unwrap_or_default();
+        if let Err(reason) = rules.check_path(provider, &path, (spki, certificate)) {
+            return Ok(Err((Stage::Anchor, reason)));
+        }
+        let links = Link::all_of(&path, (self.subject_of(anchor), spki), certificate);
         let (signatures, budget) = (&mut self.signatures, &mut self.budget);
         let mut judge = Judge { provider, signatures, budget, proofs: Vec::new() };
-        let outcome = policies.check(&links, evidence, now, &mut judge)?;
-        Ok(outcome.map(|outcome| (outcome, judge.proofs)))
-    }
-
-    /// What the verifier asks of the path and its anchor besides.
-    fn check_path(&self, anchor: &Who<'a>) -> Result<(), Reason> {
-        let on_path = self.stack.iter().filter_map(|f| self.certificates.get(f.certificate));
-        let path: Vec<&Certificate<'_>> = on_path.collect();
-        let certificate = match anchor {
-            Who::Anchor(certificate) => Some(&**certificate),
-            Who::Intermediate(_) | Who::Key { .. } => None,
-        };
-        let key = self.spki_of(anchor).unwrap_or_default();
-        self.inputs.rules.check_path(self.inputs.provider, &path, (key, certificate))
+        Ok(match policies.check(&links, evidence, now, &mut judge)? {
+            Ok(outcome) => Ok((outcome, judge.proofs)),
+            Err(reason) => Err((Stage::Evidence, reason)),
+        })
     }
 
     /// The end of the path has no candidates left. If nobody even had the right name, that is where the path broke off.
     fn back_up(&mut self) {
-        if let Some(frame) = self.stack.last()
-            && !frame.any
-            && let Some(end) = self.certificates.get(frame.certificate)
-        {
-            let certificate = subject(end);
-            let reason = if end.is_self_issued() {
-                Reason::SelfSigned { certificate }
-            } else {
-                Reason::UnknownIssuer { certificate, issuer: directory::display(end.issuer) }
-            };
-            self.fail(Stage::NoIssuer, None, reason);
+        if let Some(Frame { certificate, any: false, .. }) = self.stack.last() {
+            let cause = Cause::NoIssuer(Place::Sent(*certificate));
+            self.fail(Stage::NoIssuer, None, cause);
         }
         self.stack.pop();
     }
@@ -324,7 +308,6 @@ impl<'a> Search<'a> {
         let Some(child) = self.certificates.get(index) else {
             return Frame { certificate: index, proof, candidates: Vec::new(), any: false };
         };
-        let key = directory::key(child.issuer);
         let on_path = || self.stack.iter().map(|f| f.certificate).chain([index]);
         let mut candidates = Vec::new();
         // How many intermediates will be under the issuer, of those that count (RFC 5280 §6.1.4 (l)).
@@ -332,11 +315,13 @@ impl<'a> Search<'a> {
         let below = intermediates.filter(|c| !c.is_self_issued()).count();
         let max_depth = self.inputs.max_depth;
 
-        let named = self.inputs.anchors.named(&key).iter();
-        for anchor in named.filter_map(|i| self.inputs.anchors.get(*i)) {
+        for anchor in self.inputs.anchors.named(child.issuer_hash) {
             candidates.push(match anchor {
-                Anchor::Certificate(der) => {
-                    let Ok(anchor) = Certificate::parse(der) else { continue };
+                Anchor::Certificate(stored) => {
+                    let anchor = stored.certificate();
+                    if !anchor.is_issuer_of(child) {
+                        continue;
+                    }
                     // A leaf that is itself an anchor and signed itself issues nothing but itself.
                     let itself = index == 0 && anchor.der == child.der;
                     let rules =
@@ -344,17 +329,24 @@ impl<'a> Search<'a> {
                     Candidate { who: Who::Anchor(Box::new(anchor)), rules }
                 }
                 Anchor::Key { subject, spki, name_constraints } => {
+                    if !directory::same(subject, child.issuer) {
+                        continue;
+                    }
                     let name_constraints = name_constraints.as_deref();
-                    let rules = step::check_key(spki, || directory::display(subject));
+                    let rules = step::check_key(KeyKind::of(spki));
                     Candidate { who: Who::Key { subject, spki, name_constraints }, rules }
                 }
             });
         }
-        for i in self.by_subject.get(&key).into_iter().flatten().copied() {
-            let Some(issuer) = self.certificates.get(i) else { continue };
+        for (i, issuer) in self.certificates.iter().enumerate().skip(1) {
+            if !issuer.is_issuer_of(child) {
+                continue;
+            }
             // RFC 4158 §2.4.2: the same name with the same key a second time leads nowhere new.
             let same = |c: &Certificate<'_>| {
-                c.spki == issuer.spki && directory::same(c.subject, issuer.subject)
+                c.subject_hash == issuer.subject_hash
+                    && c.spki == issuer.spki
+                    && directory::same(c.subject, issuer.subject)
             };
             let looped = on_path().filter_map(|i| self.certificates.get(i)).any(same);
             // An anchor's own certificate in the chain is the anchor. One for the same key by somebody else is not: it
@@ -369,7 +361,7 @@ impl<'a> Search<'a> {
             }
             let above = below + usize::from(!issuer.is_self_issued());
             let rules = if above > max_depth {
-                Err(Reason::TooDeep { limit: max_depth })
+                Err(Fault::TooDeep(max_depth))
             } else {
                 self.check_issuer(issuer, false, below)
             };
@@ -383,10 +375,10 @@ impl<'a> Search<'a> {
 
     fn check_issuer(
         &self,
-        issuer: &Certificate<'_>,
+        issuer: &Certificate<'a>,
         is_anchor: bool,
         below: usize,
-    ) -> Result<(), Reason> {
+    ) -> Result<(), Fault<'a>> {
         let Inputs { purpose, rules: Rules { profile, .. }, now, .. } = self.inputs;
         step::check_issuer(issuer, is_anchor, below, purpose, now)?;
         match profile {
@@ -416,75 +408,61 @@ impl<'a> Search<'a> {
         &mut self,
         child: usize,
         who: &Who<'a>,
-    ) -> Result<Result<Proof, Reason>, Stop> {
+    ) -> Result<Result<Proof, Cause<'a>>, Stop> {
+        let place = Place::Sent(child);
         let (Some(certificate), Some(spki)) = (self.certificates.get(child), self.spki_of(who))
         else {
-            return Ok(Err(Reason::Refused));
+            return Ok(Err(Cause::Said(Reason::Refused)));
         };
-        if let Err(reason) = step::check_algorithm(certificate) {
-            return Ok(Err(reason));
+        if let Err(fault) = step::check_algorithm(certificate) {
+            return Ok(Err(Cause::Fault(place, fault)));
         }
-        let signed = certificate.signed;
-        if !self.signatures.is_supported(signed.algorithm) {
-            let mut oid = super::der::Der::new(signed.algorithm);
-            let algorithm = dotted(oid.expect(super::der::OID).unwrap_or_default());
-            let certificate = subject(certificate);
-            return Ok(Err(Reason::UnsupportedAlgorithm { certificate, algorithm }));
+        if !self.signatures.is_supported(certificate.signed.algorithm) {
+            return Ok(Err(Cause::UnsupportedAlgorithm(place)));
         }
-        let proof = self.signatures.check(&mut self.budget, spki, signed)?;
-        Ok(proof.ok_or_else(|| {
-            let issuer = directory::display(self.subject_of(who));
-            Reason::BadSignature { certificate: subject(certificate), issuer }
-        }))
+        let proof = self.signatures.check(&mut self.budget, spki, certificate.signed)?;
+        let issuer = self.subject_of(who);
+        Ok(proof.ok_or(Cause::BadSignature { certificate: place, issuer }))
     }
 
-    /// RFC 5280 §6.1.3 (b) and (c): the names of each certificate on the path, against the constraints of every CA above
-    /// it. Self-issued certificates are exempt, unless they are the leaf.
-    fn check_name_constraints(&mut self, anchor: &Who<'a>) -> Result<Option<Reason>, Limit> {
-        let on_path = self.stack.iter().filter_map(|f| self.certificates.get(f.certificate));
-        let path: Vec<&Certificate<'a>> = on_path.collect();
-        let anchor_constraints = match anchor {
-            Who::Anchor(c) => c.extensions.name_constraints,
+    /// What CAs on the path ask of those below them.
+    fn check_constraints(&mut self, anchor: &Who<'a>) -> Result<Result<(), Cause<'a>>, Limit> {
+        let constraints = match anchor {
             Who::Key { name_constraints, .. } => *name_constraints,
-            Who::Intermediate(_) => None,
+            _ => anchor.certificate().and_then(|c| c.extensions.name_constraints),
         };
-        let cas = path.iter().map(|c| (c.subject, c.extensions.name_constraints)).skip(1);
-        let cas = cas.chain([(self.subject_of(anchor), anchor_constraints)]);
-        for (i, (issuer, constraints)) in cas.enumerate() {
-            let Some(constraints) = constraints else { continue };
-            // It parsed once, with the certificate; a second opinion could only be a refusal.
-            let Some(subtrees) = Subtrees::parse(constraints) else {
-                return Ok(Some(Reason::Malformed { what: "nameConstraints do not parse" }));
-            };
-            // CA number i is on place i + 1 of the path; everything before it is subject to it.
-            for (place, certificate) in path.iter().enumerate().take(i + 1) {
-                if place > 0 && certificate.is_self_issued() {
-                    continue;
-                }
-                match subtrees.allow(&Names::of(certificate), &mut self.budget) {
-                    Ok(()) => {}
-                    Err(Refusal::Exhausted(e)) => return Err(e),
-                    Err(Refusal::Name(name)) => {
-                        let certificate = subject(certificate);
-                        let issuer = directory::display(issuer);
-                        return Ok(Some(Reason::NameConstraint { certificate, issuer, name }));
-                    }
-                }
+        let constrains = |c: &Certificate<'_>| {
+            c.extensions.name_constraints.is_some() || c.extensions.policies.demand_one()
+        };
+        if constraints.is_none() && !anchor.certificate().is_some_and(constrains) {
+            let mut on_path =
+                self.stack.iter().filter_map(|f| self.certificates.get(f.certificate));
+            if !on_path.any(constrains) {
+                return Ok(Ok(())); // as nearly always
             }
         }
-        Ok(None)
+        let path = on_path(&self.stack, &self.certificates);
+        let anchor_constraints = (self.subject_of(anchor), constraints);
+        if let Some(refused) = constraint::check(&path, anchor_constraints, &mut self.budget)? {
+            let Refused { place, issuer, name } = refused;
+            return Ok(Err(match name {
+                Some(name) => {
+                    Cause::NameConstraint { certificate: self.place(place), issuer, name }
+                }
+                None => Cause::Fault(
+                    self.place(place),
+                    Fault::Malformed("nameConstraints do not parse"),
+                ),
+            }));
+        }
+        // RFC 5280 §6.1.3 (f) and §6.1.5 (g)
+        let verdict = policy::check(anchor.certificate(), &path);
+        Ok(verdict.map_err(|place| Cause::Policy(self.place(place))))
     }
 
-    /// RFC 5280 §6.1.3 (f) and §6.1.5 (g)
-    fn check_policies(&self, anchor: &Who<'a>) -> Result<(), Reason> {
-        let on_path = self.stack.iter().filter_map(|f| self.certificates.get(f.certificate));
-        let path: Vec<&Certificate<'a>> = on_path.collect();
-        let anchor = match anchor {
-            Who::Anchor(certificate) => Some(&**certificate),
-            Who::Intermediate(_) | Who::Key { .. } => None,
-        };
-        policy::check(anchor, &path)
-            .map_err(|certificate| Reason::Policy { certificate: subject(certificate) })
+    /// The certificate on this place of the path.
+    fn place(&self, on_path: usize) -> Place<'a> {
+        Place::Sent(self.stack.get(on_path).map_or(0, |frame| frame.certificate))
     }
 
     /// The certificate at the end of the path.
@@ -509,9 +487,9 @@ impl<'a> Search<'a> {
     }
 
     /// Remembers that the path, with this candidate on top, has failed; others may be better.
-    fn fail(&mut self, stage: Stage, who: Option<&Who<'a>>, reason: Reason) -> Progress<'a> {
+    fn fail(&mut self, stage: Stage, who: Option<&Who<'a>>, cause: Cause<'a>) -> Progress<'a> {
         let path = self.path(who.map(Who::place));
-        self.record.fail(Rank { stage, depth: self.stack.len() }, path, reason);
+        self.record.fail(Rank { stage, depth: self.stack.len() }, path, cause);
         Progress::Continue
     }
 
@@ -521,7 +499,10 @@ impl<'a> Search<'a> {
 
     fn give_up(&mut self) -> Progress<'a> {
         let report = Arc::new(self.tell());
-        Progress::Done(Err(CertificateError { reason: self.record.reason(), report }))
+        Progress::Done(Err(CertificateError {
+            reason: self.record.reason(&self.certificates),
+            report,
+        }))
     }
 
     /// How the search that has found this went, in words.
@@ -543,6 +524,14 @@ impl<'a> Search<'a> {
 }
 
 impl<'a> Who<'a> {
+    /// The certificate of an anchor that has one.
+    fn certificate(&self) -> Option<&Certificate<'a>> {
+        match self {
+            Self::Anchor(certificate) => Some(certificate),
+            Self::Intermediate(_) | Self::Key { .. } => None,
+        }
+    }
+
     fn place(&self) -> Place<'a> {
         match self {
             Self::Intermediate(i) => Place::Sent(*i),
@@ -550,4 +539,12 @@ impl<'a> Who<'a> {
             Self::Key { subject, spki, .. } => Place::Key { subject, spki },
         }
     }
+}
+
+/// The certificates of the path, the leaf first.
+fn on_path<'c, 'a>(
+    stack: &[Frame<'a>],
+    certificates: &'c [Certificate<'a>],
+) -> Vec<&'c Certificate<'a>> {
+    stack.iter().filter_map(|frame| certificates.get(frame.certificate)).collect()
 }

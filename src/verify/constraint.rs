@@ -12,14 +12,14 @@ use crate::error::Limit;
 use crate::limits::Budget;
 
 /// Why a certificate's names are not allowed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal<'a> {
     /// This name is excluded, is not permitted, or cannot be judged.
-    Name(String),
+    Name(GeneralName<'a>),
     Exhausted(Limit),
 }
 
-impl From<Limit> for Refusal {
+impl From<Limit> for Refusal<'_> {
     fn from(e: Limit) -> Self {
         Self::Exhausted(e)
     }
@@ -59,6 +59,51 @@ impl<'a> Names<'a> {
     }
 }
 
+/// RFC 5280 §6.1.3 (b) and (c): the names of each certificate on a path, the leaf first, against the constraints of every
+/// CA above it. `anchor` is the name and the constraints of whom it ends below. Self-issued certificates are exempt, unless
+/// they are the leaf.
+///
+/// # Errors
+/// If the budget has run out.
+pub(super) fn check<'a>(
+    path: &[&Certificate<'a>],
+    anchor: (&'a [u8], Option<&'a [u8]>),
+    budget: &mut Budget,
+) -> Result<Option<Refused<'a>>, Limit> {
+    let cas = path.iter().map(|c| (c.subject, c.extensions.name_constraints)).skip(1);
+    for (i, (issuer, constraints)) in cas.chain([anchor]).enumerate() {
+        let Some(constraints) = constraints else { continue };
+        // It parsed once, with the certificate; a second opinion could only be a refusal.
+        let Some(subtrees) = Subtrees::parse(constraints) else {
+            return Ok(Some(Refused { place: i, issuer, name: None }));
+        };
+        // CA number i is on place i + 1 of the path; everything before it is subject to it.
+        for (place, certificate) in path.iter().enumerate().take(i + 1) {
+            if place > 0 && certificate.is_self_issued() {
+                continue;
+            }
+            match subtrees.allow(&Names::of(certificate), budget) {
+                Ok(()) => {}
+                Err(Refusal::Exhausted(limit)) => return Err(limit),
+                Err(Refusal::Name(name)) => {
+                    return Ok(Some(Refused { place, issuer, name: Some(name) }));
+                }
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// A certificate whose names are not allowed.
+pub(super) struct Refused<'a> {
+    /// Where it is on the path.
+    pub(super) place: usize,
+    /// The CA that does not allow it.
+    pub(super) issuer: &'a [u8],
+    /// The name that is excluded, not permitted, or cannot be judged; `None` if the constraints cannot be applied.
+    pub(super) name: Option<GeneralName<'a>>,
+}
+
 /// A parsed NameConstraints.
 pub(super) struct Subtrees<'a> {
     permitted: Vec<Base<'a>>,
@@ -87,9 +132,13 @@ impl<'a> Subtrees<'a> {
     }
 
     /// Applies these constraints to the names of a certificate below.
-    pub(super) fn allow(&self, names: &Names<'_>, budget: &mut Budget) -> Result<(), Refusal> {
+    pub(super) fn allow<'n>(
+        &self,
+        names: &Names<'n>,
+        budget: &mut Budget,
+    ) -> Result<(), Refusal<'n>> {
         for (name, rdns) in &names.names {
-            let refused = || Refusal::Name(name.to_string());
+            let refused = || Refusal::Name(*name);
             let same_form = |base: &&Base<'_>| applies(base.name, *name);
             // Looked at once and not for every base: a hostile chain has thousands of both.
             let sound = match name {

@@ -1,7 +1,7 @@
 //! Distinguished Encoding Rules, as strict as X.690 §10 asks: one encoding for one value.
 //!
-//! x509-parser reads the extensions' values; this walks what is around them, because a verifier needs the exact bytes
-//! (what was signed, names, keys) and x509-parser is lenient about lengths. Nothing here allocates or copies.
+//! Whatever decides is read by this. x509-parser, which is lenient about lengths and defaults, is for what people are shown.
+//! Nothing here allocates or copies.
 
 /// A cursor over DER. `None` from any method means: not DER, or not what was expected.
 #[derive(Clone, Copy)]
@@ -31,49 +31,55 @@ impl<'a> Der<'a> {
 
     /// The next element, of any kind. Multi-byte tags, indefinite lengths and lengths that are longer than they need
     /// be are refused (X.690 §10.1).
+    #[inline]
     pub(super) fn next(&mut self) -> Option<Element<'a>> {
         let whole = self.rest;
-        let (tag, rest) = whole.split_first()?;
+        let [tag, first, ..] = whole else { return None };
+        let (header, len) = match *first {
+            short @ 0..=0x7f => (2, usize::from(short)),
+            _ => long_length(whole)?,
+        };
+        let (raw, rest) = whole.split_at_checked(header.checked_add(len)?)?;
+        let value = raw.get(header..)?;
         if tag & 0x1f == 0x1f {
             return None;
         }
-        let (first, rest) = rest.split_first()?;
-        let (len, rest) = match *first {
-            short @ 0..=0x7f => (usize::from(short), rest),
-            long => {
-                let octets = usize::from(long & 0x7f);
-                let (bytes, rest) = rest.split_at_checked(octets)?;
-                let minimal = bytes.first().is_some_and(|b| *b != 0) && octets <= 4;
-                let len = bytes.iter().try_fold(0usize, |n, b| {
-                    n.checked_mul(256).and_then(|n| n.checked_add(usize::from(*b)))
-                })?;
-                if !minimal || len < 0x80 {
-                    return None;
-                }
-                (len, rest)
-            }
-        };
-        let (value, rest) = rest.split_at_checked(len)?;
         self.rest = rest;
-        let raw = whole.get(..whole.len().checked_sub(rest.len())?)?;
         Some(Element { tag: *tag, value, raw })
     }
 
     /// The contents of the next element, which has this tag.
+    #[inline]
     pub(super) fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
         self.next().filter(|e| e.tag == tag).map(|e| e.value)
     }
 
     /// The contents of the next element if it has this tag; otherwise nothing is taken.
+    #[inline]
     pub(super) fn optional(&mut self, tag: u8) -> Option<Option<&'a [u8]>> {
         if self.rest.first() == Some(&tag) { self.expect(tag).map(Some) } else { Some(None) }
     }
 
     /// The contents of the only element, which has this tag.
+    #[inline]
     pub(super) fn only(mut self, tag: u8) -> Option<&'a [u8]> {
         let value = self.expect(tag)?;
         self.is_empty().then_some(value)
     }
+}
+
+/// How long the header of an element is, and its contents, if the length takes more than one octet: four at most, and no
+/// more than it needs.
+fn long_length(whole: &[u8]) -> Option<(usize, usize)> {
+    let (header, least, octets) = match *whole {
+        [_, 0x81, a, ..] => (3, 0x80, [0, 0, 0, a]),
+        [_, 0x82, a, b, ..] => (4, 0x100, [0, 0, a, b]),
+        [_, 0x83, a, b, c, ..] => (5, 0x1_0000, [0, a, b, c]),
+        [_, 0x84, a, b, c, d, ..] => (6, 0x100_0000, [a, b, c, d]),
+        _ => return None,
+    };
+    let len = usize::try_from(u32::from_be_bytes(octets)).ok()?;
+    (len >= least).then_some((header, len))
 }
 
 /// Whether `bytes` is DER elements all the way down: what is constructed is looked into, to a depth of 16.
@@ -101,6 +107,50 @@ pub(super) fn is_integer(value: &[u8]) -> bool {
     }
 }
 
+/// A BOOLEAN (X.690 §11.1).
+pub(super) fn boolean(value: &[u8]) -> Option<bool> {
+    match value {
+        [0] => Some(false),
+        [0xff] => Some(true),
+        _ => None,
+    }
+}
+
+/// An INTEGER that counts something. What is more than fits is more than there can be of anything here.
+pub(super) fn unsigned(value: &[u8]) -> Option<u32> {
+    match value {
+        [0x80..=0xff, ..] => None,
+        _ if !is_integer(value) => None,
+        _ => Some(value.iter().fold(0u32, |n, byte| {
+            n.checked_mul(256).map_or(u32::MAX, |n| n.saturating_add(u32::from(*byte)))
+        })),
+    }
+}
+
+/// Whether these are the contents of an OBJECT IDENTIFIER, each number in its shortest form (X.690 §8.19.2).
+pub(super) fn is_oid(value: &[u8]) -> bool {
+    let mut starts = true;
+    for byte in value {
+        if starts && *byte == 0x80 {
+            return false;
+        }
+        starts = byte & 0x80 == 0;
+    }
+    starts && !value.is_empty()
+}
+
+/// The bits of a BIT STRING, the unused ones of which are zero (X.690 §8.6.2 and §11.2.1).
+pub(super) fn bits(value: &[u8]) -> Option<&[u8]> {
+    let (unused, bytes) = value.split_first()?;
+    let last = bytes.last().copied().unwrap_or(0);
+    let sound = match *unused {
+        0 => true,
+        n @ 1..=7 => !bytes.is_empty() && last.trailing_zeros() >= u32::from(n),
+        _ => false,
+    };
+    sound.then_some(bytes)
+}
+
 /// The bytes of a BIT STRING that has no unused bits, as signatures and keys are.
 pub(super) fn bytes_of_bit_string(value: &[u8]) -> Option<&[u8]> {
     value.split_first().filter(|(unused, _)| **unused == 0).map(|(_, bytes)| bytes)
@@ -109,19 +159,16 @@ pub(super) fn bytes_of_bit_string(value: &[u8]) -> Option<&[u8]> {
 /// Seconds since 1970 of a certificate's Time. RFC 5280 §4.1.2.5: to the second, in UTC, UTCTime through 2049 and
 /// GeneralizedTime from 2050 on; GeneralizedTime before 2050 is read too, since it has one meaning.
 pub(super) fn time(element: Element<'_>) -> Option<i64> {
-    let (year, rest) = match (element.tag, element.value.len()) {
-        (UTC_TIME, 13) => {
-            let (year, rest) = digits::<2>(element.value)?;
-            (if year < 50 { 2000 + year } else { 1900 + year }, rest)
-        }
-        (GENERALIZED_TIME, 15) => digits::<4>(element.value)?,
+    let (century, rest) = match (element.tag, element.value) {
+        (UTC_TIME, text @ [decade, ..]) => (if *decade < b'5' { 20 } else { 19 }, text),
+        (GENERALIZED_TIME, [a, b, rest @ ..]) => (two_digits([*a, *b])?, rest),
         _ => return None,
     };
-    let (month, rest) = digits::<2>(rest)?;
-    let (day, rest) = digits::<2>(rest)?;
-    let (hour, rest) = digits::<2>(rest)?;
-    let (minute, rest) = digits::<2>(rest)?;
-    let (second, rest) = digits::<2>(rest)?;
+    let (pairs, [b'Z']) = rest.as_chunks::<2>() else { return None };
+    let &[year, month, day, hour, minute, second] = pairs else { return None };
+    let year = century * 100 + two_digits(year)?;
+    let (month, day) = (two_digits(month)?, two_digits(day)?);
+    let (hour, minute, second) = (two_digits(hour)?, two_digits(minute)?, two_digits(second)?);
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let days_in_month = match month {
         2 => 28 + i64::from(leap),
@@ -130,7 +177,7 @@ pub(super) fn time(element: Element<'_>) -> Option<i64> {
         _ => return None,
     };
     let valid = (1..=days_in_month).contains(&day) && hour < 24 && minute < 60 && second < 60;
-    if rest != b"Z" || !valid {
+    if !valid {
         return None;
     }
     // Days since 1970-01-01 in the proleptic Gregorian calendar, with years that begin in March.
@@ -142,12 +189,9 @@ pub(super) fn time(element: Element<'_>) -> Option<i64> {
     Some(days * 86_400 + hour * 3_600 + minute * 60 + second)
 }
 
-/// `N` decimal digits from the front.
-fn digits<const N: usize>(bytes: &[u8]) -> Option<(i64, &[u8])> {
-    let (head, rest) = bytes.split_first_chunk::<N>()?;
-    let value =
-        head.iter().try_fold(0, |n, b| b.is_ascii_digit().then(|| n * 10 + i64::from(b - b'0')))?;
-    Some((value, rest))
+fn two_digits([tens, ones]: [u8; 2]) -> Option<i64> {
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    (tens < 10 && ones < 10).then(|| i64::from(tens * 10 + ones))
 }
 
 /// The bytes of the subjectPublicKey in a SubjectPublicKeyInfo (RFC 5280 §4.1).
@@ -168,33 +212,55 @@ pub(super) fn each_extension<'a>(
 ) -> Result<(), &'static str> {
     const BAD: &str = "its extensions do not parse";
     let mut list = Der::new(list);
-    let mut seen: Vec<&[u8]> = Vec::new();
+    let mut seen = Seen::default();
     while !list.is_empty() {
         let mut fields = Der::new(list.expect(SEQUENCE).ok_or(BAD)?);
         let oid = fields.expect(OID).ok_or(BAD)?;
         let critical = match fields.optional(BOOLEAN).ok_or(BAD)? {
-            None | Some([0]) => false,
-            Some([0xff]) => true,
-            Some(_) => return Err(BAD),
+            None => false,
+            Some(critical) => boolean(critical).ok_or(BAD)?,
         };
         let value = fields.only(OCTET_STRING).ok_or(BAD)?;
         // RFC 5280 §4.2: no extension twice.
-        if seen.contains(&oid) {
+        if !seen.is_new(oid) {
             return Err("it has the same extension twice");
         }
-        if seen.len() >= MAX_EXTENSIONS {
+        if seen.count > MAX_EXTENSIONS {
             return Err("it has too many extensions");
         }
-        seen.push(oid);
         each(oid, critical, value)?;
     }
-    if seen.is_empty() { Err(BAD) } else { Ok(()) }
+    if seen.count == 0 { Err(BAD) } else { Ok(()) }
+}
+
+/// The extensions of a list so far.
+#[derive(Default)]
+struct Seen<'a> {
+    count: usize,
+    /// Of those whose object identifier is id-ce (RFC 5280 §4.2.1) and a number below 64: a bit for each.
+    standard: u64,
+    others: Vec<&'a [u8]>,
+}
+
+impl<'a> Seen<'a> {
+    fn is_new(&mut self, oid: &'a [u8]) -> bool {
+        self.count += 1;
+        if let [0x55, 0x1d, number @ 0..64] = oid {
+            let bit = 1 << number;
+            let is_new = self.standard & bit == 0;
+            self.standard |= bit;
+            return is_new;
+        }
+        let is_new = !self.others.contains(&oid);
+        self.others.push(oid);
+        is_new
+    }
 }
 
 /// Real certificates have about ten extensions; looking for duplicates is quadratic.
 const MAX_EXTENSIONS: usize = 64;
 
-const CONSTRUCTED: u8 = 0x20;
+pub(super) const CONSTRUCTED: u8 = 0x20;
 pub(super) const BOOLEAN: u8 = 0x01;
 pub(super) const INTEGER: u8 = 0x02;
 pub(super) const BIT_STRING: u8 = 0x03;

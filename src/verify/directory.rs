@@ -13,6 +13,64 @@ pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
     a == b || matches!((rdns(a), rdns(b)), (Some(a), Some(b)) if a == b)
 }
 
+/// A number that equal names have in common, however they are spelt; others have it by chance or malice, so that
+/// [`same`] has the last word. `None` if it is no Name that is DER all the way down.
+pub(super) fn hash(name: &[u8]) -> Option<u64> {
+    let mut list = Der::new(Der::new(name).only(der::SEQUENCE)?);
+    let mut hash = OFFSET;
+    while !list.is_empty() {
+        let mut set = Der::new(list.expect(der::SET).filter(|set| !set.is_empty())?);
+        // A SET has no order of its own once its strings have been folded.
+        let mut attributes = 0u64;
+        while !set.is_empty() {
+            let mut pair = Der::new(set.expect(der::SEQUENCE)?);
+            let oid = pair.expect(der::OID)?;
+            let value = pair.next()?;
+            let is_strict = value.tag & der::CONSTRUCTED == 0 || der::is_strict(value.value);
+            if !pair.is_empty() || !is_strict {
+                return None;
+            }
+            attributes = attributes.wrapping_add(hash_attribute(oid, value));
+        }
+        hash = (hash.rotate_left(5) ^ attributes).wrapping_mul(PRIME);
+    }
+    Some(hash)
+}
+
+/// Over the object identifier and the text without its spaces, so that it does not matter how many there are.
+fn hash_attribute(oid: &[u8], value: der::Element<'_>) -> u64 {
+    let hash = mix(OFFSET, oid);
+    let is_text = matches!(
+        value.tag,
+        UTF8_STRING
+            | PRINTABLE_STRING
+            | IA5_STRING
+            | TELETEX_STRING
+            | NUMERIC_STRING
+            | VISIBLE_STRING
+    );
+    // Nearly all names are this, and then nothing has to be copied.
+    if is_text && value.value.is_ascii() {
+        return { value.value.iter() }.fold(hash, |hash, byte| match byte {
+            b'\t'..=b'\r' | b' ' => hash,
+            _ => step(hash, byte.to_ascii_lowercase()),
+        });
+    }
+    match text(value.tag, value.value) {
+        Some(text) => mix(hash, fold(&text).replace(' ', "").as_bytes()),
+        None => mix(step(hash, value.tag), value.value),
+    }
+}
+
+fn mix(hash: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(hash, |hash, byte| step(hash, *byte))
+}
+
+/// FNV-1a: names are short.
+fn step(hash: u64, byte: u8) -> u64 {
+    (hash ^ u64::from(byte)).wrapping_mul(PRIME)
+}
+
 /// A key under which equal names meet in a map. A name that does not parse is only equal to itself.
 pub(super) fn key(name: &[u8]) -> Vec<u8> {
     let Some(rdns) = rdns(name) else { return name.to_vec() };
@@ -164,6 +222,9 @@ fn is_bidi(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// FNV-1a's two numbers, of 64 bits.
+const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+const PRIME: u64 = 0x100_0000_01b3;
 const MAX_SHOWN: usize = 200;
 const UTF8_STRING: u8 = 0x0c;
 const PRINTABLE_STRING: u8 = 0x13;
@@ -200,8 +261,46 @@ mod tests {
         let b = name(&[(UTF8_STRING, b"ACME ROOT ca")]);
         let c = name(&[(BMP_STRING, b"\0A\0C\0M\0E\0 \0R\0O\0O\0T\0 \0C\0A")]);
         assert!(same(&a, &b) && same(&b, &c) && key(&a) == key(&c));
-        assert!(!same(&a, &name(&[(UTF8_STRING, b"Acme Root CB")])));
-        assert!(!same(&a, &name(&[(UTF8_STRING, b"AcmeRoot CA")])));
+        assert!(hash(&a).is_some() && hash(&a) == hash(&b) && hash(&b) == hash(&c));
+        for other in [&b"Acme Root CB"[..], b"AcmeRoot CA", b"Acme Root CA x"] {
+            let other = name(&[(UTF8_STRING, other)]);
+            assert!(!same(&a, &other));
+        }
+    }
+
+    #[test]
+    fn what_folds_alike_hashes_alike() {
+        let spellings: [&[(u8, &[u8])]; 8] = [
+            &[(UTF8_STRING, "Z\u{fc}rich \u{c4}G".as_bytes())],
+            &[(UTF8_STRING, "z\u{dc}RICH\u{a0}\u{e4}g".as_bytes())],
+            &[(BMP_STRING, b"\0z\0\xfc\0r\0i\0c\0h\0 \0\xe4\0g")],
+            &[(UTF8_STRING, b"\t a \r\n b\x0b")],
+            &[(TELETEX_STRING, b"A B")],
+            &[(TELETEX_STRING, b"\xfc")],
+            &[(UTF8_STRING, b"a"), (UTF8_STRING, b"b")],
+            &[(UTF8_STRING, b"b"), (UTF8_STRING, b"a")],
+        ];
+        let names = spellings.map(name);
+        for (a, b) in names.iter().flat_map(|a| names.iter().map(move |b| (a, b))) {
+            assert_eq!(hash(a) == hash(b), same(a, b), "{a:?} {b:?}");
+        }
+        // Spaces are left out altogether, which `same` sees to.
+        let apart = [&b"a b"[..], b"ab"].map(|text| name(&[(UTF8_STRING, text)]));
+        assert!(hash(&apart[0]) == hash(&apart[1]) && !same(&apart[0], &apart[1]));
+        // A SET has no order, and its attributes do not run together.
+        let pair = |text: &[u8]| {
+            let value = [&[UTF8_STRING, u8::try_from(text.len()).unwrap()], text].concat();
+            der::sequence(&[&[der::OID, 3, 0x55, 4, 3], &value[..]].concat())
+        };
+        let set = |a: &[u8], b: &[u8]| {
+            der::sequence(&der::element(der::SET, &[pair(a), pair(b)].concat()))
+        };
+        assert_eq!(hash(&set(b"x", b"Y")), hash(&set(b"y", b"X")));
+        assert_ne!(hash(&set(b"x", b"y")), hash(&set(b"xy", b"")));
+        for bad in [&[][..], &[0x30, 2, 0x31, 0], &[0x30, 1], &[0x31, 0], &[0x30, 0, 0]] {
+            assert_eq!(hash(bad), None, "{bad:?}");
+        }
+        assert!(hash(&[0x30, 0]).is_some());
     }
 
     #[test]

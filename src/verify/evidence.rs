@@ -46,6 +46,13 @@ impl Policies {
         each.flat_map(|p| [&[p.is_some().into()], &p.unwrap_or_default()[..]].concat()).collect()
     }
 
+    /// Whether there is anything to judge, on a path with this certificate: of any policy, or that a certificate itself
+    /// demands a staple (RFC 7633).
+    pub(super) fn concern(&self, certificate: &Certificate<'_>) -> bool {
+        let asked = self.revocation.is_some() || self.transparency.is_some();
+        asked || !certificate.extensions.tls_features.is_empty()
+    }
+
     /// Judges a path by all of them.
     pub(super) fn check(
         &self,

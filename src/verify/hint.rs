@@ -16,7 +16,6 @@ mod ways;
 
 use pki_types::ServerName;
 
-use super::anchor::Anchor;
 use super::certificate::Certificate;
 use super::report::Case;
 use super::{Mode, Purpose, Rules};
@@ -251,8 +250,7 @@ impl Doctor<'_, '_> {
         else {
             return false;
         };
-        let mut roots = (0..anchors.len()).filter_map(|index| anchors.get(index));
-        roots.any(|root| matches!(root, Anchor::Certificate(der) if der.as_ref() == leaf.der))
+        anchors.contain(leaf.der)
     }
 
     fn not_a_root(&self, issuer: &str) -> Hint {

@@ -94,10 +94,10 @@ impl KeyKind {
 /// The bits of the modulus in a DER RSAPublicKey (RFC 8017 §A.1.1).
 fn modulus_bits(key: &[u8]) -> Option<usize> {
     let (modulus, _) = rsa_public_key(key)?;
-    let mut digits = modulus.iter().skip_while(|b| **b == 0);
-    let top = digits.next()?;
-    let top_bits = usize::try_from(8 - top.leading_zeros()).ok()?;
-    Some(digits.count() * 8 + top_bits)
+    // It is in its shortest form: at most one zero byte is in front.
+    let digits = modulus.strip_prefix(&[0]).unwrap_or(modulus);
+    let top_bits = usize::try_from(8 - digits.first()?.leading_zeros()).ok()?;
+    Some((digits.len() - 1) * 8 + top_bits)
 }
 
 /// The contents of modulus and exponent in a DER SubjectPublicKeyInfo of an RSA key.

@@ -5,18 +5,20 @@
 //!   anchor       whom we trust
 //!   chain        the search for a path; the budget counts what it costs; report tells how it went, hint what may cure it
 //!   verification a verdict in steps
+//!   cause        why one is refused, before it is put into words
 //!   step         the rules for one certificate       constraint, policy   nameConstraints, and policies
 //!   strict       the rules of the strict profile     signature    signatures, and those remembered
 //!   evidence     what comes beside a chain           sct          certificate transparency
 //!   revocation   the policy on revocation            crl, distribution, ocsp   what it goes by
 //!   raw_key      keys without certificates (RFC 7250)
 //!   name         whom a certificate is for           directory    distinguished names
-//!   certificate  one certificate, parsed             key, der     what it is made of
+//!   certificate  one certificate, parsed             key, extension, der   what it is made of
 //! ```
 //!
 //! A chain is judged at a time that the caller names, and with nothing but what the caller gives: nothing is fetched.
 
 mod anchor;
+mod cause;
 mod certificate;
 mod chain;
 mod constraint;
@@ -25,6 +27,7 @@ mod der;
 mod directory;
 mod distribution;
 mod evidence;
+mod extension;
 mod hint;
 mod identity;
 mod key;
@@ -96,7 +99,7 @@ pub enum Profile {
 
 /// Judges peers: their chains, or their raw public keys.
 ///
-/// Clones share one memory of at most 1,024 signatures that were good, so that who meets the same intermediate or the
+/// Clones share one memory of at most 1,024 signatures that were good (2 MiB, with what they sign; it grows as it is used), so that who meets the same intermediate or the
 /// same peer again checks no signature a second time. Everything else is judged every time.
 #[derive(Clone, Debug)]
 pub struct Verifier {
@@ -313,7 +316,7 @@ impl Verifier {
     ) -> Verification<'v, 'c> {
         let budget = Budget::default();
         let state = match self.begin(budget, provider, chain, purpose, name, now, evidence) {
-            Ok(Begun::Searching(search)) => State::Searching(search),
+            Ok(Begun::Searching(search)) => State::Searching(Box::new(search)),
             Ok(Begun::Accepted { count, until, .. }) => {
                 State::Done(Ok(VerifiedPath::unjudged(chain, count, until)))
             }
@@ -390,7 +393,8 @@ impl Verifier {
         }
         let leaf = parse(leaf)?;
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        let of_itself = step::check_leaf(&leaf, purpose, now);
+        let said = |fault: cause::Fault<'_>| fault.reason(report::subject(&leaf));
+        let of_itself = step::check_leaf(&leaf, purpose, now).map_err(said);
         if rules.knows(provider, &leaf) {
             of_itself?;
             rules.check_leaf(&leaf)?;
@@ -408,7 +412,7 @@ impl Verifier {
         let of_its_name = name.map_or(Ok(()), |name| step::check_name(&leaf, name));
         let of_profile = match rules.profile {
             Profile::Default => Ok(()),
-            Profile::Strict => strict::check_leaf(&leaf),
+            Profile::Strict => strict::check_leaf(&leaf).map_err(said),
         };
         let verdicts = [of_itself, of_rules, of_its_name, of_profile];
         let faults = verdicts.into_iter().filter_map(Result::err).collect();
@@ -424,14 +428,14 @@ impl Verifier {
             policies: &rules.policies,
             rules,
         };
-        let search = Search::new(inputs, budget, leaf, faults, intermediates);
-        Ok(Begun::Searching(Box::new(search)))
+        Ok(Begun::Searching(Search::new(inputs, budget, leaf, faults, intermediates)))
     }
 }
 
 /// How a verdict begins.
+#[allow(clippy::large_enum_variant)] // it is moved once, which costs less than a place on the heap
 enum Begun<'a> {
-    Searching(Box<Search<'a>>),
+    Searching(Search<'a>),
     /// So many certificates of the chain are accepted as they are.
     Accepted {
         count: usize,
@@ -466,7 +470,8 @@ fn borrow<'a>(certificate: &'a CertificateDer<'_>) -> CertificateDer<'a> {
 /// holds whatever the verdict on the chain is.
 pub(crate) fn leaf_may_sign(certificate: &CertificateDer<'_>) -> Result<(), CertificateError> {
     let leaf = parse(certificate)?;
-    step::may_sign(&leaf).map_err(|reason| {
+    step::may_sign(&leaf).map_err(|fault| {
+        let reason = fault.reason(report::subject(&leaf));
         let report = Arc::new(report::of_leaf(&leaf, reason.clone()));
         CertificateError { reason, report }
     })

@@ -44,6 +44,17 @@ impl<'a> GeneralName<'a> {
             _ => return None,
         })
     }
+
+    /// As [`read`](Self::read), and what is constructed has to be DER all the way down.
+    pub(super) fn read_strict(der: &mut Der<'a>) -> Option<Self> {
+        let name = Self::read(der)?;
+        match name {
+            Self::Directory(inner) | Self::Other(0 | 3 | 5, inner) if !der::is_strict(inner) => {
+                None
+            }
+            _ => Some(name),
+        }
+    }
 }
 
 /// For people: `DNS:example.com`.
@@ -76,9 +87,14 @@ impl<'a> GeneralNames<'a> {
         let contents = Der::new(value).only(der::SEQUENCE)?;
         let mut names = Der::new(contents);
         while !names.is_empty() {
-            GeneralName::read(&mut names)?;
+            GeneralName::read_strict(&mut names)?;
         }
-        (!contents.is_empty() && der::is_strict(value)).then_some(Self { contents })
+        (!contents.is_empty()).then_some(Self { contents })
+    }
+
+    /// With another slice in the place of its own.
+    pub(super) fn map<'b>(self, slice: impl FnOnce(&'a [u8]) -> &'b [u8]) -> GeneralNames<'b> {
+        GeneralNames { contents: slice(self.contents) }
     }
 
     pub(super) fn iter(self) -> impl Iterator<Item = GeneralName<'a>> {
@@ -94,7 +110,8 @@ impl<'a> GeneralNames<'a> {
                 // RFC 9525 §6.3: an absolute name is the same name.
                 let name = name.strip_suffix('.').unwrap_or(name).as_bytes();
                 let mut names = self.iter();
-                names.any(|n| matches!(n, GeneralName::Dns(pattern) if dns_matches(pattern, name)))
+                is_host(name)
+                    && names.any(|n| matches!(n, GeneralName::Dns(p) if dns_matches(p, name)))
             }
             // RFC 9525 §6.5: octet by octet, and never a DNS-ID that looks like an address.
             ServerName::IpAddress(IpAddr::V4(ip)) => self.has_ip(ip.as_ref()),
@@ -119,19 +136,15 @@ impl<'a> GeneralNames<'a> {
     }
 }
 
-/// RFC 9525 §6.3: whether the DNS-ID `pattern` stands for `name`, without regard to case. A wildcard is the whole of the
-/// left-most label, stands for exactly one label, and has at least two labels after it.
-pub(super) fn dns_matches(pattern: &[u8], name: &[u8]) -> bool {
-    if !is_host(name) {
-        return false;
-    }
+/// RFC 9525 §6.3: whether the DNS-ID `pattern` stands for the host `name`, without regard to case. A wildcard is the whole
+/// of the left-most label, stands for exactly one label, and has at least two labels after it. What is compared with a
+/// host and is the same is one.
+fn dns_matches(pattern: &[u8], name: &[u8]) -> bool {
     match pattern.strip_prefix(b"*.") {
-        None => is_host(pattern) && pattern.eq_ignore_ascii_case(name),
+        None => pattern.eq_ignore_ascii_case(name),
         Some(parent) => {
             let under = name.iter().position(|b| *b == b'.').and_then(|dot| name.get(dot + 1..));
-            is_host(parent)
-                && parent.contains(&b'.')
-                && under.is_some_and(|under| under.eq_ignore_ascii_case(parent))
+            parent.contains(&b'.') && under.is_some_and(|under| under.eq_ignore_ascii_case(parent))
         }
     }
 }
@@ -139,11 +152,16 @@ pub(super) fn dns_matches(pattern: &[u8], name: &[u8]) -> bool {
 /// Whether this is a name of a host: labels of letters, digits, hyphens and (since deployments have them) underscores,
 /// 1 to 63 bytes each, 253 in all, no dot at either end. So no NUL, no space, no U-label (RFC 9525 §6.3) and no wildcard.
 pub(super) fn is_host(name: &[u8]) -> bool {
-    let is_label = |label: &[u8]| {
-        (1..=63).contains(&label.len())
-            && label.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-' || *b == b'_')
-    };
-    name.len() <= 253 && name.split(|b| *b == b'.').all(is_label)
+    let mut label = 0;
+    for byte in name {
+        match byte {
+            b'.' if label == 0 => return false,
+            b'.' => label = 0,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' if label < 63 => label += 1,
+            _ => return false,
+        }
+    }
+    label > 0 && name.len() <= 253
 }
 
 #[cfg(test)]

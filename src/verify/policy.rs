@@ -50,12 +50,12 @@ impl<'a> Policies<'a> {
         Some(())
     }
 
-    /// policyConstraints: at least one of the two.
+    /// policyConstraints: at least one of the two, each a number of certificates (SkipCerts).
     pub(super) fn read_constraints(&mut self, value: &'a [u8]) -> Option<()> {
         let contents = Der::new(value).only(der::SEQUENCE).filter(|c| !c.is_empty())?;
         let mut fields = Der::new(contents);
         let mut field = |number| match fields.optional(der::context(number))? {
-            Some(skip) => Some(Some(skip_certificates(skip)?)),
+            Some(skip) => Some(Some(der::unsigned(skip)?)),
             None => Some(None),
         };
         (self.require_explicit, self.inhibit_mapping) = (field(0)?, field(1)?);
@@ -64,8 +64,20 @@ impl<'a> Policies<'a> {
 
     /// inhibitAnyPolicy.
     pub(super) fn read_inhibit_any(&mut self, value: &'a [u8]) -> Option<()> {
-        self.inhibit_any = Some(skip_certificates(Der::new(value).only(der::INTEGER)?)?);
+        self.inhibit_any = Some(der::unsigned(Der::new(value).only(der::INTEGER)?)?);
         Some(())
+    }
+
+    /// Whether some policy has to be valid below here.
+    pub(super) fn demand_one(self) -> bool {
+        self.require_explicit.is_some()
+    }
+
+    /// With other slices in the place of its own.
+    pub(super) fn map<'b>(self, mut slice: impl FnMut(&'a [u8]) -> &'b [u8]) -> Policies<'b> {
+        let (policies, mappings) = (self.policies.map(&mut slice), self.mappings.map(&mut slice));
+        let Self { require_explicit, inhibit_mapping, inhibit_any, .. } = self;
+        Policies { policies, mappings, require_explicit, inhibit_mapping, inhibit_any }
     }
 
     fn pairs(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
@@ -77,28 +89,16 @@ impl<'a> Policies<'a> {
     }
 }
 
-/// SkipCerts: how many certificates more. What is more than fits is more than any path has.
-fn skip_certificates(value: &[u8]) -> Option<u32> {
-    match value {
-        [0x80..=0xff, ..] => None,
-        _ if !der::is_integer(value) => None,
-        _ => Some(value.iter().fold(0u32, |n, byte| {
-            n.checked_mul(256).map_or(u32::MAX, |n| n.saturating_add(u32::from(*byte)))
-        })),
-    }
-}
-
 /// Whether some policy is valid along the whole of this path, the leaf first, or none is asked for. An anchor's
 /// certificate is where it begins: its policies and constraints hold below it (RFC 5937 §3.2).
 ///
 /// # Errors
-/// The certificate at which no policy is left.
-pub(super) fn check<'p, 'a>(
-    anchor: Option<&'p Certificate<'a>>,
-    path: &[&'p Certificate<'a>],
-) -> Result<(), &'p Certificate<'a>> {
-    let demands = |c: &Certificate<'_>| c.extensions.policies.require_explicit.is_some();
-    if !anchor.is_some_and(demands) && !path.iter().any(|c| demands(c)) {
+/// The place on the path of the certificate at which no policy is left.
+pub(super) fn check(
+    anchor: Option<&Certificate<'_>>,
+    path: &[&Certificate<'_>],
+) -> Result<(), usize> {
+    if !path.iter().copied().chain(anchor).any(|c| c.extensions.policies.demand_one()) {
         return Ok(());
     }
     // RFC 5280 §6.1.2 (d) to (f)
@@ -115,13 +115,13 @@ pub(super) fn check<'p, 'a>(
         let is_self_issued = certificate.is_self_issued();
         state.narrow(certificate, is_self_issued && !is_leaf);
         if state.explicit == 0 && state.valid.is_none() {
-            return Err(certificate); // RFC 5280 §6.1.3 (f)
+            return Err(below); // RFC 5280 §6.1.3 (f)
         }
         if is_leaf {
             // RFC 5280 §6.1.5 (a), (b) and (g)
             let demands_now = certificate.extensions.policies.require_explicit == Some(0);
             let explicit = state.explicit <= 1 || demands_now;
-            return if explicit && state.valid.is_none() { Err(certificate) } else { Ok(()) };
+            return if explicit && state.valid.is_none() { Err(below) } else { Ok(()) };
         }
         state.prepare(certificate, is_self_issued);
     }

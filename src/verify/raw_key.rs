@@ -56,7 +56,7 @@ pub(super) fn check(key: &[u8]) -> Result<(), Reason> {
     let name = || "the raw public key".to_owned();
     match KeyKind::of(key) {
         KeyKind::Other => Err(Reason::UnsupportedKey { certificate: name() }),
-        _ => step::check_key(key, name),
+        kind => step::check_key(kind).map_err(|fault| fault.reason(name())),
     }
 }
 

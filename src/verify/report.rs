@@ -10,6 +10,7 @@ use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::oid_registry::OID_PKIX_ACCESS_DESCRIPTOR_CA_ISSUERS;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::cause::Cause;
 use super::certificate::Certificate;
 use super::der::{self, Der};
 use super::key::{self, KeyKind};
@@ -23,7 +24,7 @@ use crate::error::{
 #[derive(Default)]
 pub(super) struct Record<'a> {
     attempts: Vec<Attempt<'a>>,
-    best: Option<(Rank, CertificateReason)>,
+    best: Option<(Rank, Cause<'a>)>,
     omitted: usize,
     /// Which certificates of the chain do not parse, and why.
     unusable: Vec<(usize, &'static str)>,
@@ -33,7 +34,7 @@ pub(super) struct Record<'a> {
 struct Attempt<'a> {
     path: Vec<Place<'a>>,
     /// How far it came, and why no further; `None` if it was accepted.
-    end: Option<(Stage, CertificateReason)>,
+    end: Option<(Stage, Cause<'a>)>,
 }
 
 /// Where a certificate on a path is from.
@@ -88,7 +89,7 @@ pub(super) struct Case<'a, 'c> {
 
 impl<'a> Record<'a> {
     /// A path that ended, and is `depth` certificates long without the last candidate.
-    pub(super) fn fail(&mut self, rank: Rank, path: Vec<Place<'a>>, end: CertificateReason) {
+    pub(super) fn fail(&mut self, rank: Rank, path: Vec<Place<'a>>, end: Cause<'a>) {
         if self.best.as_ref().is_none_or(|(best, _)| rank > *best) {
             self.best = Some((rank, end.clone()));
         }
@@ -122,15 +123,16 @@ impl<'a> Record<'a> {
     }
 
     /// The reason that decides, once nothing is left to try.
-    pub(super) fn reason(&self) -> CertificateReason {
+    pub(super) fn reason(&self, certificates: &[Certificate<'a>]) -> CertificateReason {
         let none = CertificateReason::BudgetExhausted { limit: Limit::Candidates };
-        self.best.as_ref().map_or(none, |(_, reason)| reason.clone())
+        self.best.as_ref().map_or(none, |(_, cause)| cause.reason(certificates))
     }
 
     /// All of it, in words.
     pub(super) fn tell(&self, case: &Case<'a, '_>) -> CertificateReport {
+        let failed = self.attempts.iter().all(|a| a.end.is_some());
         let mut report = CertificateReport {
-            reason: self.attempts.iter().all(|a| a.end.is_some()).then(|| self.reason()),
+            reason: failed.then(|| self.reason(case.certificates)),
             name: case.inputs.name.map(|name| name.to_str().into_owned()),
             now: case.inputs.now,
             omitted: self.omitted,
@@ -140,14 +142,14 @@ impl<'a> Record<'a> {
         let mut places: Vec<Place<'a>> = vec![Place::Sent(0)];
         for attempt in &self.attempts {
             let path = attempt.path.iter().map(|p| number(&mut places, *p)).collect();
-            let end = attempt.end.as_ref().map(|(_, reason)| reason.clone());
+            let end = attempt.end.as_ref().map(|(_, cause)| cause.reason(case.certificates));
             report.attempts.push(PathAttempt::new(path, 0, end));
         }
         report.certificates = places.iter().map(|place| case.describe(*place)).collect();
         for (told, attempt) in report.attempts.iter_mut().zip(&self.attempts) {
-            if let Some((stage, reason)) = &attempt.end {
-                (told.path, told.at) =
-                    locate(*stage, reason, std::mem::take(&mut told.path), &report.certificates);
+            if let (Some((stage, _)), Some(reason)) = (&attempt.end, &told.end) {
+                let path = std::mem::take(&mut told.path);
+                (told.path, told.at) = locate(*stage, reason, path, &report.certificates);
             }
         }
         for (position, what) in &self.unusable {

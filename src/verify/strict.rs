@@ -8,16 +8,15 @@
 
 use std::net::IpAddr;
 
+use super::cause::Fault;
 use super::certificate::{Certificate, V3};
 use super::der::{self, Der};
 use super::directory;
 use super::key::{KeyKind, rsa_numbers};
 use super::name::GeneralName;
-use super::report::subject;
-use crate::error::CertificateReason as Reason;
 
 /// The rules for the peer's own certificate.
-pub(super) fn check_leaf(leaf: &Certificate<'_>) -> Result<(), Reason> {
+pub(super) fn check_leaf(leaf: &Certificate<'_>) -> Result<(), Fault<'static>> {
     judge(leaf, |it| {
         it.of_every_subordinate()?;
         rule(!leaf.is_ca(), "a peer's own certificate is no CA's (BR 7.1.2.7.8)")?;
@@ -41,7 +40,10 @@ pub(super) fn check_leaf(leaf: &Certificate<'_>) -> Result<(), Reason> {
 }
 
 /// The rules for an issuer: an intermediate, or an anchor.
-pub(super) fn check_issuer(issuer: &Certificate<'_>, is_anchor: bool) -> Result<(), Reason> {
+pub(super) fn check_issuer(
+    issuer: &Certificate<'_>,
+    is_anchor: bool,
+) -> Result<(), Fault<'static>> {
     judge(issuer, |it| {
         if is_anchor {
             it.of_every_certificate()?;
@@ -73,12 +75,12 @@ pub(super) fn check_issuer(issuer: &Certificate<'_>, is_anchor: bool) -> Result<
 fn judge<'a>(
     certificate: &Certificate<'a>,
     rules: impl FnOnce(&Reading<'_, 'a>) -> Result<(), &'static str>,
-) -> Result<(), Reason> {
+) -> Result<(), Fault<'static>> {
     let verdict = match Reading::new(certificate) {
         Some(reading) => rules(&reading),
         None => Err("certificates are DER"),
     };
-    verdict.map_err(|rule| Reason::Profile { certificate: subject(certificate), rule })
+    verdict.map_err(Fault::Profile)
 }
 
 /// A rule as a certificate that keeps it would have it.
@@ -142,7 +144,7 @@ impl<'r, 'a> Reading<'r, 'a> {
             rule(time.tag == expected, "times are UTCTime through 2049 (RFC 5280 §4.1.2.5)")?;
         }
         rule(!self.has_unique_ids, "there are no unique identifiers (RFC 5280 §4.1.2.8)")?;
-        match KeyKind::of(self.certificate.spki) {
+        match self.certificate.key {
             KeyKind::P256 | KeyKind::P384 | KeyKind::P521 => Ok(()),
             KeyKind::Rsa(bits) => {
                 let whole = bits.is_multiple_of(8);

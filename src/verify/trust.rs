@@ -264,6 +264,11 @@ impl Rules {
         self.names.as_ref().map_or(Ok(()), |names| names.check(leaf))
     }
 
+    /// Whether anything is asked of a whole path.
+    pub(super) fn ask_of_paths(&self) -> bool {
+        self.pins.is_some() || matches!(self.mode, Mode::Spiffe { .. })
+    }
+
     /// What is asked of a whole path: the peer's certificate, then the CAs, then the anchor's key and its certificate if it
     /// has one.
     pub(super) fn check_path(
