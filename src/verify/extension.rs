@@ -117,7 +117,7 @@ pub(super) fn features(value: &[u8]) -> Option<Vec<u16>> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
 
     const CA: &[u8] = &[1, 1, 0xff];
