@@ -24,8 +24,8 @@ use pki_types::{CertificateDer, ServerName, UnixTime};
 use sealwire::codepoints::Alert;
 use sealwire::crypto::{Provider, ring};
 use sealwire::{
-    CertificateError, CertificateReason, Evidence, Purpose, TrustAnchors, VerifiedPath, Verifier,
-    pki_types,
+    CertificateError, CertificateReason, Evidence, Limits, Purpose, TrustAnchors, VerifiedPath,
+    Verifier, pki_types,
 };
 
 type Der = CertificateDer<'static>;

@@ -26,7 +26,7 @@ use super::signature::{Cache, Proof, Signatures, Stop};
 use super::{Evidence, Profile, Purpose, Rules, TrustAnchors, directory, policy, step, strict};
 use crate::crypto::Provider;
 use crate::error::{CertificateError, CertificateReason as Reason, CertificateReport, Limit};
-use crate::limits::Budget;
+use crate::limits::{Budget, Limits};
 
 /// What a search works with.
 pub(super) struct Inputs<'a> {
@@ -193,6 +193,11 @@ impl<'a> Search<'a> {
                 self.give_up()
             }
         }
+    }
+
+    /// Within these limits from now on.
+    pub(super) fn limit(&mut self, limits: Limits) {
+        self.budget.limits = limits;
     }
 
     /// What is used up so far, and what is left.

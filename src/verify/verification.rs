@@ -8,6 +8,7 @@ use pki_types::CertificateDer;
 use super::VerifiedPath;
 use super::chain::{Progress, Search};
 use crate::error::CertificateError;
+use crate::limits::Limits;
 
 /// A verdict in the making, from [`Verifier::start`](super::Verifier::start): for those whose thread has other connections to serve.
 ///
@@ -41,6 +42,15 @@ pub(super) enum State<'v, 'c> {
 }
 
 impl<'c> Verification<'_, 'c> {
+    /// Within these limits, in place of the default ones: signatures, candidates and comparisons of names. A connection's
+    /// own are those of its configuration.
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        if let State::Searching(search) = &mut self.state {
+            search.limit(limits);
+        }
+        self
+    }
+
     /// Goes on, with at most one signature: some tens of microseconds, for the largest keys a few hundred. Once there is
     /// a verdict it stays the same.
     pub fn step(&mut self) -> Poll<Result<VerifiedPath<'c>, CertificateError>> {

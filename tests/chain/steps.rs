@@ -134,3 +134,24 @@ fn a_known_signature_is_known_of_one_provider() {
     let judge = Judge { provider: without, verifier: judge.verifier.clone(), ..Judge::new(&pki) };
     assert_eq!(judge.now(&chain), ("unsupported-algorithm", 0));
 }
+
+#[test]
+fn a_verdict_in_steps_has_limits_of_the_callers() {
+    let pki = Pki::new();
+    let judge = Judge::new(&pki);
+    let chain = [pki.leaf(), pki.ica()];
+    for (signatures, code) in [(1, "budget-exhausted"), (2, "accepted")] {
+        let mut limits = Limits::default();
+        limits.signatures = signatures;
+        let start = judge.verifier.start(
+            &judge.provider,
+            &chain,
+            Purpose::Server,
+            Some(&judge.name),
+            now(NOW),
+            Evidence::default(),
+        );
+        let (verdict, _) = run(start.with_limits(limits));
+        assert_eq!(verdict.map_or_else(|e| e.reason.code(), |_| "accepted"), code);
+    }
+}
