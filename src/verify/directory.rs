@@ -137,10 +137,23 @@ pub(super) fn display(name: &[u8]) -> String {
     if is_empty(name) {
         return "(no name)".to_owned();
     }
-    match X509Name::from_der(name) {
+    let shown = beginning(name);
+    match X509Name::from_der(shown.as_deref().unwrap_or(name)) {
         Ok((_, parsed)) => printable(parsed.to_string().as_bytes()),
         Err(_) => "(a name that does not parse)".to_owned(),
     }
+}
+
+/// Of a name that is far too long to be shown, what will be: names of a hundred kilobytes have been seen in tests of others.
+fn beginning(name: &[u8]) -> Option<Vec<u8>> {
+    const ENOUGH: usize = 2048;
+    let rdns = Der::new(name).only(der::SEQUENCE).filter(|rdns| rdns.len() > ENOUGH)?;
+    let mut rest = Der::new(rdns);
+    let mut end = 0;
+    while let Some(rdn) = rest.next().filter(|rdn| end + rdn.raw.len() <= ENOUGH) {
+        end += rdn.raw.len();
+    }
+    rdns.get(..end).filter(|rdns| !rdns.is_empty()).map(der::sequence)
 }
 
 /// Text from a peer, for people: at most 200 characters, and control characters escaped.
@@ -266,6 +279,16 @@ mod tests {
             let other = name(&[(UTF8_STRING, other)]);
             assert!(!same(&a, &other));
         }
+    }
+
+    #[test]
+    fn of_a_very_long_name_the_beginning_is_shown() {
+        let long = name(&[(UTF8_STRING, &b"a"[..]); 3000]);
+        assert_eq!(display(&long), format!("{}…", &"CN=a, ".repeat(40)[..200]));
+        assert_eq!(display(&name(&[(UTF8_STRING, &b"a"[..]); 3])), "CN=a, CN=a, CN=a");
+        // Cut where one of its parts ends, and never within the only one.
+        let whole = der::sequence(&der::element(der::SET, &[5; 3000]));
+        assert_eq!(beginning(&whole), None);
     }
 
     #[test]
