@@ -56,7 +56,8 @@ fn sealed(script: &[u8]) {
     let redeemed = keys.redeem(&ticket, now());
     assert_eq!(redeemed.is_some(), ticket == genuine);
     assert!(redeemed.is_none_or(|redeemed| *redeemed.state == *b"state"));
-    assert!(keys.redeem(script, now()).is_none());
+    // A fuzzer that watches comparisons gets hold of the genuine one.
+    assert!(script == genuine || keys.redeem(script, now()).is_none());
 }
 
 /// A stored session, behind the name of its key: read and written alike, and offered, whatever is in it.
