@@ -16,6 +16,8 @@ mod policies;
 mod rules;
 #[path = "chain/steps.rs"]
 mod steps;
+#[path = "chain/strict.rs"]
+mod strict;
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
 //! The values of extensions that say who may do what (RFC 5280 §4.2), read as X.690 §10 asks: one encoding for one value.
 //!
-//! One thing is borne that DER forbids: a BOOLEAN that is FALSE by default, and says so. Large CAs have issued certificates
-//! with it, it has one meaning, and nobody refuses it; the strict profile does.
+//! Two things are borne that DER forbids: a BOOLEAN that is FALSE by default, and says so; and a keyUsage with bits at its
+//! end that are not set. Certificates with either are in use, they have one meaning, and others bear them as well. The
+//! strict profile ([`strict`](super::strict)) does not, but for the keyUsage of an anchor.
 
 use super::certificate::Purposes;
 use super::der::{self, Der};
@@ -169,7 +170,7 @@ mod tests {
         assert!(KeyUsage::read(&[3, 2, 1, 0x02]).unwrap().crl_sign());
         // decipherOnly alone.
         assert!(!KeyUsage::read(&[3, 3, 7, 0, 0x80]).unwrap().digital_signature());
-        // X.690 §11.2.2: zeros at the end are left out. Some have them, and mean the same.
+        // X.690 §11.2.2: zeros at the end are left out. Borne: see the module's documentation.
         assert!(KeyUsage::read(&[3, 2, 0, 0x80]).unwrap().digital_signature());
         let bad: [&[u8]; 11] = [
             &[3, 2, 7, 0x84],          // X.690 §11.2.1: unused bits are zero

@@ -56,10 +56,9 @@ pub(super) fn check_issuer(
         rule(critical == Some(true), "a CA's basicConstraints are critical (RFC 5280 §4.2.1.9)")?;
         let id = extensions.subject_key_id;
         rule(id.is_some(), "a CA has a subjectKeyIdentifier (RFC 5280 §4.2.1.2)")?;
-        for oid in [POLICY_CONSTRAINTS, INHIBIT_ANY_POLICY] {
-            let critical = it.is_critical(oid);
-            rule(critical != Some(false), "constraints on policies are critical (RFC 5280 §4.2)")?;
-        }
+        // policyConstraints that are not critical are refused whoever asks.
+        let critical = it.is_critical(INHIBIT_ANY_POLICY);
+        rule(critical != Some(false), "inhibitAnyPolicy is critical (RFC 5280 §4.2.1.14)")?;
         it.name_constraints()?;
         if is_anchor && issuer.is_self_issued() {
             rule(extensions.extended_key_usage.is_none(), "a root has no EKU (BR 7.1.2.1.2)")?;
@@ -120,7 +119,12 @@ impl<'r, 'a> Reading<'r, 'a> {
             while !list.is_empty() {
                 let mut extension = Der::new(list.expect(der::SEQUENCE)?);
                 let oid = extension.expect(der::OID)?;
-                let critical = extension.optional(der::BOOLEAN)? == Some(&[0xff]);
+                // X.690 §11.5: what is so by default is not said.
+                let critical = match extension.optional(der::BOOLEAN)? {
+                    None => false,
+                    Some([0xff]) => true,
+                    Some(_) => return None,
+                };
                 extensions.push((oid, critical, extension.only(der::OCTET_STRING)?));
             }
         }
@@ -161,9 +165,27 @@ impl<'r, 'a> Reading<'r, 'a> {
         }
     }
 
-    /// What is asked of whatever has an issuer. Roots of the last century have the serial number zero.
+    /// What the default profile bears (see `extension`), though DER has one encoding for one value.
+    fn encodings(&self) -> Result<(), &'static str> {
+        if let Some((_, value)) = self.extension(BASIC_CONSTRAINTS) {
+            let fields = Der::new(value).only(der::SEQUENCE);
+            let ca = fields.and_then(|fields| Der::new(fields).optional(der::BOOLEAN));
+            rule(ca != Some(Some(&[0])), "basicConstraints do not say FALSE (X.690 §11.5)")?;
+        }
+        if let Some((_, value)) = self.extension(KEY_USAGE) {
+            let bits = Der::new(value).only(der::BIT_STRING).unwrap_or_default();
+            let short =
+                matches!(bits, [unused, .., last] if last.trailing_zeros() == u32::from(*unused));
+            rule(short, "keyUsage ends with a bit that is set (X.690 §11.2.2)")?;
+        }
+        Ok(())
+    }
+
+    /// What is asked of whatever has an issuer. Roots of the last century have the serial number zero, and two that are
+    /// still trusted have zero bits at the end of keyUsage.
     fn of_every_subordinate(&self) -> Result<(), &'static str> {
         self.of_every_certificate()?;
+        self.encodings()?;
         let positive = !matches!(self.serial, [0] | [0x80..=0xff, ..]);
         rule(positive, "serial numbers are positive (RFC 5280 §4.1.2.2)")?;
         rule(self.serial.len() <= 20, "serial numbers have 20 octets (RFC 5280 §4.1.2.2)")?;
@@ -281,9 +303,9 @@ fn looks_like_an_address(text: &str) -> bool {
 const YEAR_2050: i64 = 2_524_608_000;
 /// keyIdentifier of AuthorityKeyIdentifier.
 const KEY_ID: u8 = der::context(0);
+const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
 const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 17];
 const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
 const AUTHORITY_KEY_ID: &[u8] = &[0x55, 0x1d, 35];
-const POLICY_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 36];
 const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 37];
 const INHIBIT_ANY_POLICY: &[u8] = &[0x55, 0x1d, 54];

@@ -25,6 +25,7 @@ pub(crate) struct Draft {
     pub(crate) algorithm: Option<Vec<u8>>,
     pub(crate) issuer: Option<Vec<u8>>,
     pub(crate) subject: Vec<u8>,
+    /// UTCTime if the year has two digits, GeneralizedTime otherwise.
     pub(crate) not_before: &'static str,
     pub(crate) not_after: &'static str,
     pub(crate) spki: Vec<u8>,
@@ -79,7 +80,7 @@ impl Draft {
 
     /// Signs, and says that it was with this algorithm.
     pub(crate) fn sign_as(self, issuer: &Entity, algorithm: &[u8]) -> CertificateDer<'static> {
-        let time = |text: &str| tlv(0x18, text.as_bytes());
+        let time = |text: &str| tlv(if text.len() == 13 { 0x17 } else { 0x18 }, text.as_bytes());
         let mut tbs = Vec::new();
         if self.version > 0 {
             tbs.extend(tlv(0xa0, &tlv(2, &[self.version])));
@@ -137,6 +138,14 @@ pub(crate) fn constraints(permitted: &[(u8, &[u8])], excluded: &[(u8, &[u8])]) -
     };
     let value = tlv(0x30, &[list(0xa0, permitted), list(0xa1, excluded)].concat());
     extension(NAME_CONSTRAINTS, true, &value)
+}
+
+/// The SubjectPublicKeyInfo of an RSA key with these numbers.
+pub(crate) fn rsa_key(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
+    let key = tlv(0x30, &[tlv(2, modulus), tlv(2, exponent)].concat());
+    let oid = tlv(6, &[0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 1, 1]);
+    let algorithm = tlv(0x30, &[oid, vec![5, 0]].concat());
+    tlv(0x30, &[algorithm, tlv(3, &[&[0], &key[..]].concat())].concat())
 }
 
 fn general_names(names: &[(u8, &[u8])]) -> Vec<Vec<u8>> {

@@ -221,12 +221,7 @@ fn weak_algorithms() {
 #[test]
 fn weak_and_useless_keys() {
     let pki = Pki::new();
-    let rsa = |modulus: &[u8]| {
-        let key = tlv(0x30, &[tlv(2, modulus), tlv(2, &[1, 0, 1])].concat());
-        let oid = tlv(6, &[0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 1, 1]);
-        let algorithm = tlv(0x30, &[oid, vec![5, 0]].concat());
-        tlv(0x30, &[algorithm, tlv(3, &[&[0], &key[..]].concat())].concat())
-    };
+    let rsa = |modulus: &[u8]| rsa_key(modulus, &[1, 0, 1]);
     let leaf = |spki| Draft { spki, ..pki.leaf_draft() };
     let with_top = |top: u8, len: usize| {
         let mut modulus = vec![top; 1];
