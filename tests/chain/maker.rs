@@ -80,6 +80,16 @@ impl Draft {
 
     /// Signs, and says that it was with this algorithm.
     pub(crate) fn sign_as(self, issuer: &Entity, algorithm: &[u8]) -> CertificateDer<'static> {
+        self.sign_with(&issuer.name, algorithm, |tbs| issuer.key.sign(tbs).unwrap())
+    }
+
+    /// The same for a key that is not rcgen's.
+    pub(crate) fn sign_with(
+        self,
+        issuer: &[u8],
+        algorithm: &[u8],
+        sign: impl FnOnce(&[u8]) -> Vec<u8>,
+    ) -> CertificateDer<'static> {
         let time = |text: &str| tlv(if text.len() == 13 { 0x17 } else { 0x18 }, text.as_bytes());
         let mut tbs = Vec::new();
         if self.version > 0 {
@@ -87,7 +97,7 @@ impl Draft {
         }
         tbs.extend(tlv(2, &self.serial));
         tbs.extend(self.algorithm.unwrap_or(algorithm.to_vec()));
-        tbs.extend(self.issuer.unwrap_or(issuer.name.clone()));
+        tbs.extend(self.issuer.unwrap_or(issuer.to_vec()));
         tbs.extend(tlv(0x30, &[time(self.not_before), time(self.not_after)].concat()));
         tbs.extend(self.subject);
         tbs.extend(self.spki);
@@ -95,7 +105,7 @@ impl Draft {
             tbs.extend(tlv(0xa3, &tlv(0x30, &self.extensions.concat())));
         }
         let tbs = tlv(0x30, &tbs);
-        let signature = [&[0], &issuer.key.sign(&tbs).unwrap()[..]].concat();
+        let signature = [&[0], &sign(&tbs)[..]].concat();
         tlv(0x30, &[&tbs[..], algorithm, &tlv(3, &signature)].concat()).into()
     }
 }

@@ -265,16 +265,12 @@ fn rsa_pss_signs_certificates() {
     let key = pki_types::PrivateKeyDer::from_pem_slice(pem.as_bytes()).unwrap();
     let (provider, signer) = (ring::provider(), (ring::provider().load_key)(&key).unwrap());
     let root = Entity { name: name("Root"), key: rcgen::KeyPair::from_pem(pem).unwrap() };
-    // rcgen signs with PKCS#1 v1.5 here, so the signature is exchanged.
+    // rcgen signs with PKCS#1 v1.5.
     let with = |algorithm: &[u8]| {
         let sign = |draft: Draft| {
-            let der = draft.sign_as(&root, algorithm);
-            let len = usize::from(u16::from_be_bytes([der[6], der[7]]));
-            let tbs = &der[4..][..4 + len];
             let scheme = sealwire::codepoints::SignatureScheme::rsa_pss_rsae_sha256;
-            let signature = signer.sign(scheme, tbs, &*provider.rng).unwrap();
-            let signature = tlv(3, &[&[0], &signature[..]].concat());
-            Der::from(tlv(0x30, &[tbs, algorithm, &signature].concat()))
+            let sign = |tbs: &[u8]| signer.sign(scheme, tbs, &*provider.rng).unwrap();
+            draft.sign_with(&root.name, algorithm, sign)
         };
         let leaf = sign(Draft::leaf(&entity("server"), "example.com"));
         judge(&[sign(Draft::ca(&root))], &[leaf])
@@ -286,4 +282,42 @@ fn rsa_pss_signs_certificates() {
     refused(verdict, "unsupported-algorithm", Alert::unsupported_certificate);
     let none = &parameters[..11];
     refused(with(&tlv(0x30, none)), "unsupported-algorithm", Alert::unsupported_certificate);
+}
+
+/// RFC 5758 §3.2: ecdsa-with-SHA512 by a P-521 key, which ring does not have, and says so.
+#[cfg(feature = "aws-lc")]
+#[test]
+fn p521_signs_with_aws_lc() {
+    use pki_types::pem::PemObject;
+    use sealwire::codepoints::SignatureScheme;
+    use sealwire::crypto::aws_lc;
+    let pem = include_bytes!("../../vectors/keys/p521.pkcs8.pem");
+    let key = pki_types::PrivateKeyDer::from_pem_slice(pem).unwrap();
+    let provider = aws_lc::provider();
+    let signer = (provider.load_key)(&key).unwrap();
+    let root = entity("Root");
+    let spki = include_bytes!("../../vectors/keys/p521.spki.der").to_vec();
+    let ecdsa_sha512 = tlv(0x30, &tlv(6, &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 4]));
+    let sign = |draft: Draft| {
+        let scheme = SignatureScheme::ecdsa_secp521r1_sha512;
+        let sign = |tbs: &[u8]| signer.sign(scheme, tbs, &*provider.rng).unwrap();
+        draft.sign_with(&root.name, &ecdsa_sha512, sign)
+    };
+    let verifier =
+        Verifier::new(TrustAnchors::from_certificates([sign(Draft { spki, ..Draft::ca(&root) })]));
+    let with = |provider: &Provider, leaf: &Der| {
+        let (chain, now) = ([leaf.clone()], UnixTime::since_unix_epoch(Duration::from_secs(NOW)));
+        let nothing = Evidence::default();
+        let verdict = verifier.verify(provider, &chain, Purpose::Server, None, now, nothing);
+        verdict.map(drop).map_err(|e| e.reason)
+    };
+    let leaf = sign(Draft::leaf(&entity("server"), "example.com"));
+    with(&provider, &leaf).unwrap();
+    let mut spoilt = leaf.to_vec();
+    *spoilt.last_mut().unwrap() ^= 1;
+    refused(with(&provider, &spoilt.into()), "bad-signature", Alert::bad_certificate);
+    let verdict = with(&ring::provider(), &leaf);
+    refused(verdict.clone(), "unsupported-algorithm", Alert::unsupported_certificate);
+    let Err(CertificateReason::UnsupportedAlgorithm { algorithm, .. }) = verdict else { panic!() };
+    assert_eq!(algorithm, "1.2.840.10045.4.3.4");
 }
