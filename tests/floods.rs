@@ -13,10 +13,11 @@ use std::sync::Arc;
 
 use peak_alloc::PeakAlloc;
 use sealwire::codepoints::{ExtensionType, HandshakeType, NamedGroup};
+use sealwire::compress::{Brotli, CertificateCompression, Zlib, Zstd};
 use sealwire::crypto::deterministic::MessageHook;
 use sealwire::{
     ClientConfig, Connection, Error, Limit, MemorySessions, MigrationKey, Read, ServerConfig,
-    TicketKeys,
+    TicketKeys, Violation,
 };
 use support::{Calls, Pair, Role, configs, now, records, seeded, server_name};
 
@@ -30,6 +31,9 @@ const MOST: usize = 512 << 10;
 const FLOOD: usize = 1 << 30;
 /// What is offered to a connection that refuses it.
 const BURST: usize = 4 << 20;
+
+/// What comes out of a bomb.
+const BOMB: usize = 8 << 20;
 
 /// One test, so that nothing else is counted.
 #[test]
@@ -74,6 +78,17 @@ fn a_gigabyte_of_each_flood_is_borne() {
         } else {
             note(name, (error, peak), limit);
         }
+    }
+    let algorithms: [(_, Arc<dyn CertificateCompression>); 3] = [
+        ("a bomb of zlib", Arc::new(Zlib)),
+        ("a bomb of Brotli", Arc::new(Brotli)),
+        ("a bomb of Zstandard", Arc::new(Zstd)),
+    ];
+    for (name, algorithm) in algorithms {
+        let (error, peak) = bombs(&algorithm);
+        let refused = matches!(error, Some(Error::Violation(Violation::BadCompression)));
+        assert!(refused, "{name}: {error:?}");
+        note(name, (None, peak), None);
     }
     println!("{} KiB at most", worst >> 10);
 }
@@ -366,4 +381,32 @@ fn chains(certificates: usize) -> Verdict {
     let mut flight = Vec::new();
     let _used = server.read(now(), &mut first, &mut flight).unwrap();
     bursts(&flight, FLOOD, || new_client().0)
+}
+
+/// A server whose compressed certificate is a bomb: what comes out of it would be a hundred times what it says.
+fn bombs(algorithm: &Arc<dyn CertificateCompression>) -> Verdict {
+    let compressed = algorithm.compress(&vec![0; BOMB]).unwrap();
+    let kind = algorithm.algorithm().0.to_be_bytes();
+    let hook = MessageHook(Arc::new(move |sent, message: &mut Vec<u8>| {
+        if sent == HandshakeType::compressed_certificate {
+            let len = |n: usize| u32::try_from(n).unwrap().to_be_bytes()[1..].to_vec();
+            let body = [&kind[..], &len(1 << 16), &len(compressed.len()), &compressed].concat();
+            *message = [vec![25], len(body.len()), body].concat();
+        }
+    }));
+    let takes = |config: ClientConfig| {
+        config.with_certificate_compression(vec![algorithm.clone()]).unwrap()
+    };
+    let new_client = || {
+        let mut wire = Vec::new();
+        let config = Arc::new(takes(x25519(4).0));
+        (Connection::client(config, server_name(), now(), &mut wire).unwrap(), wire)
+    };
+    let server = x25519(4).1.with_certificate_compression(vec![algorithm.clone()]).unwrap();
+    let mut server = Connection::server(Arc::new(server.with_message_hook(hook)));
+    let (_, mut first) = new_client();
+    let mut flight = Vec::new();
+    let _used = server.read(now(), &mut first, &mut flight).unwrap();
+    // A gigabyte of what would come out.
+    bursts(&flight, FLOOD / BOMB * BURST, || new_client().0)
 }
