@@ -41,7 +41,7 @@ pub const MAX_RECORD: usize = HEADER_LEN + MAX_CIPHERTEXT;
 ///
 /// It owns no socket and no clock. The caller moves bytes:
 ///
-/// 1. hand what was received to [`read`](Self::read), again and again until it says [`Read::NeedMore`];
+/// 1. hand what was received to [`read`](Self::read), again and again until it says [`Read::NeedMore`](crate::Read::NeedMore);
 /// 2. send whatever is in the output after each call;
 /// 3. look at [`poll_event`](Self::poll_event) after each call.
 ///

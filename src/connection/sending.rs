@@ -20,7 +20,7 @@ impl Connection {
     }
 
     /// How many bytes of early data can be sent now; `None` if none can: a client without a session that allows it, or that
-    /// has its answer already ([`Event::EarlyDataAnswer`]).
+    /// has its answer already ([`Event::EarlyDataAnswer`](crate::Event::EarlyDataAnswer)).
     #[must_use]
     pub fn early_data_left(&self) -> Option<usize> {
         self.early_data_left
@@ -28,7 +28,7 @@ impl Connection {
 
     /// Sends early data with the first flight (RFC 9846 §4.3.10): sealed like [`write`](Self::write), but anybody who sees
     /// it can send it to the server again, and the server may not take it. Whether it does is said by
-    /// [`Event::EarlyDataAnswer`]; nothing is sent again by itself.
+    /// [`Event::EarlyDataAnswer`](crate::Event::EarlyDataAnswer); nothing is sent again by itself.
     ///
     /// # Errors
     /// [`Misuse::NoEarlyData`], [`Misuse::EarlyDataTooLong`]; [`Error::OutputTooSmall`] if the records do not fit.
@@ -43,9 +43,9 @@ impl Connection {
         self.note(result)
     }
 
-    /// Seals one record where it lies, without a copy. `record` is [`RECORD_HEADER`] bytes of room, then `len` bytes of
-    /// data, then [`RECORD_TRAILER`] bytes of room, and more for padding if there is a policy. Returns the length of the
-    /// record, which begins at the front of `record`.
+    /// Seals one record where it lies, without a copy. `record` is [`RECORD_HEADER`](crate::RECORD_HEADER) bytes of room, then
+    /// `len` bytes of data, then [`RECORD_TRAILER`](crate::RECORD_TRAILER) bytes of room, and more for padding if there is a
+    /// policy. Returns the length of the record, which begins at the front of `record`.
     ///
     /// # Errors
     /// [`Misuse::OutputWaiting`] if a new key or an alert has to go first: [`flush`](Self::flush) and call again.
@@ -126,7 +126,7 @@ impl Connection {
     }
 
     /// Server: asks the client who it is, at any time after the handshake (RFC 9846 §4.7.2). The answer is
-    /// [`Event::ClientAnswered`], and may take long: until then everything goes on as before.
+    /// [`Event::ClientAnswered`](crate::Event::ClientAnswered), and may take long: until then everything goes on as before.
     ///
     /// # Errors
     /// [`Misuse::NotConnected`], [`Misuse::Closed`]; [`Misuse::NoPostHandshakeAuth`] on a client, or if the client has not

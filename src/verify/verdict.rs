@@ -63,8 +63,8 @@ impl Verifier {
         }
     }
 
-    /// Begins what [`Verifier::verify`] does, to be done in steps. What is in a [`Shared`] handle counts as it was when
-    /// [`Verifier::current`] made this verifier.
+    /// Begins what [`Verifier::verify`] does, to be done in steps. What is in a [`Shared`](crate::Shared) handle counts as it
+    /// was when [`Verifier::current`] made this verifier.
     pub fn start<'v, 'c: 'v>(
         &'v self,
         provider: &'v Provider,
