@@ -124,7 +124,7 @@ fn resuming_server(trace: &Trace, session: &Parts, slowly: bool) {
     Pair::of(client, Calls::PLAIN.server(config(seeded(6), 1)), Transport::Glued).connect();
     // Version and suite stand before the key, and the number that hides the age behind it.
     let mut state = tickets.0.lock().unwrap().clone();
-    assert_eq!(state[..4], [3, 0x13, 0x01, 32]);
+    assert_eq!(state[..4], [5, 0x13, 0x01, 32]);
     state[4..36].copy_from_slice(&session.psk);
     state[36..40].copy_from_slice(&session.age_add.to_be_bytes());
     *tickets.0.lock().unwrap() = state;
