@@ -94,11 +94,12 @@ fn alpn(rand: &mut Rand) -> Vec<&'static [u8]> {
     }
 }
 
-fn padding(rand: &mut Rand) -> Padding {
+/// Full records with a few bytes each would be gigabytes.
+fn padding(rand: &mut Rand, max_fragment: usize) -> Padding {
     match rand.below(16) {
         0 => Padding::MultipleOf(u16::try_from(rand.below(600)).unwrap()),
         1 => Padding::MultipleOf(64),
-        2 if one_in(rand, 4) => Padding::Full,
+        2 if one_in(rand, 4) && max_fragment >= 1_000 => Padding::Full,
         _ => Padding::None,
     }
 }
@@ -166,7 +167,8 @@ impl World {
         let client = client.with_groups(&groups[0]).unwrap();
         let shares = 1 + rand.below(groups[0].len());
         let client = client.with_key_shares(&groups[0][..shares.min(2)]).unwrap();
-        let client = client.with_alpn(&alpn[0]).unwrap().with_padding(padding(rand));
+        let client =
+            client.with_alpn(&alpn[0]).unwrap().with_padding(padding(rand, max_fragment[0]));
         let client = client.with_max_fragment(max_fragment[0]).unwrap().with_ask(ask(rand));
         let client = client.with_middlebox_compatibility(!one_in(rand, 3));
         let mut client = client.with_server_name(!one_in(rand, 8));
@@ -195,7 +197,8 @@ impl World {
         let server = ServerConfig::new(providers[1].clone(), vec![credential]).unwrap();
         let server = server.with_suites(&suites[1]).unwrap();
         let server = server.with_groups(&groups[1]).unwrap();
-        let server = server.with_alpn(&alpn[1]).unwrap().with_padding(padding(rand));
+        let server =
+            server.with_alpn(&alpn[1]).unwrap().with_padding(padding(rand, max_fragment[1]));
         let server = server.with_max_fragment(max_fragment[1]).unwrap();
         // Early data that is not taken may come in very small records, or very long ones.
         let mut limits = Limits::default();
