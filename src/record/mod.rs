@@ -24,6 +24,9 @@ pub(crate) const MAX_CIPHERTEXT: usize = MAX_PLAINTEXT + 256;
 /// What protection adds besides the header: the content type and the tag.
 pub(crate) const OVERHEAD: usize = 1 + TAG_LEN;
 
+/// Bytes of stack that an AEAD works in: more than enough.
+const AEAD_STACK: usize = 4096;
+
 /// The header of a record of `len` bytes. `legacy_record_version` is 0x0303, or 0x0301 for the first ClientHello.
 fn header(kind: ContentType, minor_version: u8, len: usize) -> Result<[u8; HEADER_LEN], Error> {
     let [high, low] = u16::try_from(len).map_err(|_| Error::TooLong)?.to_be_bytes();

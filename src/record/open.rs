@@ -1,6 +1,8 @@
 //! Receiving records: framing, decryption in place, and what may come when (RFC 9846 §5).
 
-use super::{DirectionKey, DirectionSecret, HEADER_LEN, MAX_CIPHERTEXT, MAX_PLAINTEXT, ReadState};
+use super::{
+    AEAD_STACK, DirectionKey, DirectionSecret, HEADER_LEN, MAX_CIPHERTEXT, MAX_PLAINTEXT, ReadState,
+};
 use crate::codepoints::{Alert, ContentType};
 use crate::crypto::CipherSuite;
 use crate::error::{Error, Limit, Violation};
@@ -148,14 +150,14 @@ impl ReadSide {
             None if kind == ContentType::application_data => Err(Error::BadRecordMac),
             _ => Ok((kind, body)),
         };
+        if !matches!(opened, Ok((ContentType::application_data, _))) {
+            // The AEAD may have left its key on the stack (ring's ChaCha20 does), and what comes of such a record, an error
+            // too, is moved to the heap, unused parts and all. Data is not, and is not kept waiting.
+            wipe_stack::<AEAD_STACK>();
+        }
         match opened {
             Ok((kind, body)) => {
                 self.skippable = None;
-                if kind != ContentType::application_data {
-                    // The AEAD may have left its key on the stack (ring's ChaCha20 does), and what comes of such a record
-                    // is moved to the heap, unused parts and all. Data is not, and is not kept waiting.
-                    wipe_stack::<AEAD_STACK>();
-                }
                 self.sort(kind, used, body, budget)
             }
             Err(Error::BadRecordMac) if self.skippable.is_some() => {
@@ -288,9 +290,6 @@ impl ReadSide {
         Ok(Incoming::EarlyData { used, data })
     }
 }
-
-/// Bytes of stack that an AEAD works in: more than enough.
-const AEAD_STACK: usize = 4096;
 
 /// RFC 9846 §5.2: decrypts `body` where it lies, and finds the content type behind the content.
 fn open<'b>(

@@ -1,7 +1,8 @@
 //! Sending records: fragments, padding, protection, and new keys in time (RFC 9846 §5, §4.7.3).
 
 use super::{
-    DirectionKey, DirectionSecret, HEADER_LEN, MAX_PLAINTEXT, OVERHEAD, WriteState, header,
+    AEAD_STACK, DirectionKey, DirectionSecret, HEADER_LEN, MAX_PLAINTEXT, OVERHEAD, WriteState,
+    header,
 };
 use crate::codepoints::{Alert, ContentType};
 use crate::config::{Common, Padding};
@@ -9,7 +10,7 @@ use crate::crypto::CipherSuite;
 use crate::error::{Error, Limit, Misuse};
 use crate::message::write_key_update;
 use crate::output::Output;
-use crate::secret::Secret;
+use crate::secret::{Secret, wipe_stack};
 
 /// The sending direction.
 ///
@@ -128,7 +129,10 @@ impl WriteSide {
             return Ok(());
         };
         let padding = padding_for(self.padding, content.len());
-        seal_into(key, kind, content, padding, &mut self.pending)
+        let sealed = seal_into(key, kind, content, padding, &mut self.pending);
+        // As with records that are opened: what happens next may be moved to the heap.
+        wipe_stack::<AEAD_STACK>();
+        sealed
     }
 
     /// From now on records are protected with the key that `secret` gives. The flight so far is under the old one.
