@@ -242,7 +242,7 @@ fn pitfall_24_a_connection_that_has_failed_keeps_nothing() {
 
 fn one_failure(role: Role, suite: CipherSuiteId, hkdf: Hkdf, key_len: usize) {
     // Once without looking: x509-parser makes tables when it first names something, and keeps them beyond any arena.
-    drop(failed(role, suite, self::notes()));
+    drop(failed(role, suite, notes()));
     let notes = notes();
     let arena = Arena::empty();
     let pair = watch(|| failed(role, suite, notes));

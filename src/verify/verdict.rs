@@ -53,7 +53,7 @@ impl Verifier {
         evidence: Evidence<'_>,
     ) -> Result<VerifiedPath<'c>, CertificateError> {
         budget.start_verdict();
-        match self.begin(*budget, provider, chain, purpose, name, now, evidence)? {
+        match self.begin(*budget, Asked { provider, chain, purpose, name, now, evidence })? {
             Begun::Accepted { count, until, .. } => Ok(VerifiedPath::unjudged(chain, count, until)),
             Begun::Searching(mut search) => {
                 let verdict = search.run();
@@ -74,8 +74,8 @@ impl Verifier {
         now: UnixTime,
         evidence: Evidence<'v>,
     ) -> Verification<'v, 'c> {
-        let budget = Budget::default();
-        let state = match self.begin(budget, provider, chain, purpose, name, now, evidence) {
+        let asked = Asked { provider, chain, purpose, name, now, evidence };
+        let state = match self.begin(Budget::default(), asked) {
             Ok(Begun::Searching(search)) => State::Searching(Box::new(search)),
             Ok(Begun::Accepted { count, until, .. }) => {
                 State::Done(Ok(VerifiedPath::unjudged(chain, count, until)))
@@ -100,8 +100,9 @@ impl Verifier {
         now: UnixTime,
         evidence: Evidence<'_>,
     ) -> CertificateReport {
-        let (this, budget) = (self.current(), Budget::default());
-        let begun = this.begin(budget, provider, chain, purpose, name, now, evidence);
+        let this = self.current();
+        let asked = Asked { provider, chain, purpose, name, now, evidence };
+        let begun = this.begin(Budget::default(), asked);
         let told = begun.and_then(|begun| match begun {
             Begun::Accepted { why, .. } => {
                 Ok(CertificateReport { notes: vec![why.to_owned()], ..Default::default() })
@@ -116,34 +117,24 @@ impl Verifier {
 
     /// A search from the first certificate of the chain, unless there is nothing to search for. Who is refused at once is
     /// told why, too.
-    #[allow(clippy::too_many_arguments)] // the public ones', and the budget
     fn begin<'a>(
         &'a self,
         budget: Budget,
-        provider: &'a Provider,
-        chain: &'a [CertificateDer<'_>],
-        purpose: Purpose,
-        name: Option<&'a ServerName<'_>>,
-        now: UnixTime,
-        evidence: Evidence<'a>,
+        asked: Asked<'a>,
     ) -> Result<Begun<'a>, CertificateError> {
-        let begun = self.begin_untold(budget, provider, chain, purpose, name, now, evidence);
+        let begun = self.begin_untold(budget, asked);
+        let Asked { provider, chain, purpose, now, .. } = asked;
         begun.map_err(|error| {
             report::of_chain(&self.rules, provider, chain, purpose, now, error.reason)
         })
     }
 
-    #[allow(clippy::too_many_arguments)] // as above
     fn begin_untold<'a>(
         &'a self,
         budget: Budget,
-        provider: &'a Provider,
-        chain: &'a [CertificateDer<'_>],
-        purpose: Purpose,
-        name: Option<&'a ServerName<'_>>,
-        now: UnixTime,
-        evidence: Evidence<'a>,
+        asked: Asked<'a>,
     ) -> Result<Begun<'a>, CertificateError> {
+        let Asked { provider, chain, purpose, name, now, evidence } = asked;
         let none = CertificateReason::Malformed { what: "there is no certificate" };
         let (leaf, intermediates) = chain.split_first().ok_or(none)?;
         let rules = &*self.rules;
@@ -190,6 +181,17 @@ impl Verifier {
         };
         Ok(Begun::Searching(Search::new(inputs, budget, leaf, faults, intermediates)))
     }
+}
+
+/// What a verdict is on, and by what time: the arguments of [`Verifier::verify`].
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    provider: &'a Provider,
+    chain: &'a [CertificateDer<'a>],
+    purpose: Purpose,
+    name: Option<&'a ServerName<'a>>,
+    now: UnixTime,
+    evidence: Evidence<'a>,
 }
 
 /// How a verdict begins.

@@ -65,39 +65,11 @@ impl Doctor<'_, '_> {
                      critical."
                 ),
             ),
-            Reason::WeakKey { certificate, .. } => Hint::new(
-                "make-longer-key",
-                format!(
-                    "{certificate} needs a new key: ECDSA P-256 is the usual choice, RSA counts from 2048 bits \
-                     (openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256, or -newkey rsa:2048)."
-                ),
-            ),
-            Reason::UnsupportedKey { certificate } => Hint::new(
-                "make-usual-key",
-                format!(
-                    "{certificate} needs a key that TLS 1.3 knows: ECDSA P-256 is the usual choice, and P-384, Ed25519 and RSA \
-                     from 2048 bits are others. DSA, X25519 and most curves are not among them."
-                ),
-            ),
-            Reason::WeakAlgorithm { certificate, .. } => Hint::new(
-                "sign-with-sha256",
-                format!(
-                    "The CA has to sign {certificate} once more, with SHA-256 or better (openssl x509 -sha256). The \
-                     signature of a trusted root itself does not matter."
-                ),
-            ),
-            Reason::UnsupportedAlgorithm { certificate, .. } => Hint::new(
-                "sign-usually",
-                format!(
-                    "The CA has to sign {certificate} in a way that is known here: by an ECDSA P-256 or P-384, Ed25519 or RSA \
-                     key, with SHA-256, SHA-384 or SHA-512. ECDSA P-521 is known where this program has the provider aws-lc."
-                ),
-            ),
             Reason::Profile { .. } => Hint::new(
                 "use-default-profile",
                 "Public CAs keep this rule. If this is a private CA, which need not, judge by the default profile.",
             ),
-            _ => return None,
+            _ => return cryptography(reason),
         })
     }
 
@@ -149,6 +121,41 @@ impl Doctor<'_, '_> {
             ),
         )
     }
+}
+
+/// A key or a signature that is too weak, or of an unusual kind.
+fn cryptography(reason: &Reason) -> Option<Hint> {
+    Some(match reason {
+        Reason::WeakKey { certificate, .. } => Hint::new(
+            "make-longer-key",
+            format!(
+                "{certificate} needs a new key: ECDSA P-256 is the usual choice, RSA counts from 2048 bits \
+                 (openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256, or -newkey rsa:2048)."
+            ),
+        ),
+        Reason::UnsupportedKey { certificate } => Hint::new(
+            "make-usual-key",
+            format!(
+                "{certificate} needs a key that TLS 1.3 knows: ECDSA P-256 is the usual choice, and P-384, Ed25519 and RSA \
+                 from 2048 bits are others. DSA, X25519 and most curves are not among them."
+            ),
+        ),
+        Reason::WeakAlgorithm { certificate, .. } => Hint::new(
+            "sign-with-sha256",
+            format!(
+                "The CA has to sign {certificate} once more, with SHA-256 or better (openssl x509 -sha256). The \
+                 signature of a trusted root itself does not matter."
+            ),
+        ),
+        Reason::UnsupportedAlgorithm { certificate, .. } => Hint::new(
+            "sign-usually",
+            format!(
+                "The CA has to sign {certificate} in a way that is known here: by an ECDSA P-256 or P-384, Ed25519 or RSA \
+                 key, with SHA-256, SHA-384 or SHA-512. ECDSA P-521 is known where this program has the provider aws-lc."
+            ),
+        ),
+        _ => return None,
+    })
 }
 
 /// A purpose in words, with its name.
